@@ -1,0 +1,328 @@
+"""The joblib backend under scikit-learn's ``fit``: hits answered, misses run.
+
+::
+
+    scikit-learn                 CheckpointBackend                  WorkerPool
+    Parallel(...)  --batch-->  submit: look folds up
+                                 found: ready --+
+                                 new: send -----|----- task ------> queue
+    next result  <-results--  work_for:         v
+                                 take outcomes <------ outcome ---- wait
+                                 commit them, all in one transaction
+                                 then count them as done
+                                 call joblib back, which submits more
+
+All of this runs in the thread that called ``fit``, inside `work_for`. A batch
+is joblib's unit of dispatch; folds of a batch go to any worker one by one, and each
+is committed when it is finished.
+"""
+
+import collections
+import pickle
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+from joblib.parallel import BatchedCalls, ParallelBackendBase
+
+from . import _pool
+from ._module_stamps import user_module_stamps
+from ._pool import WorkerPool
+from ._progress import Progress
+from ._records import FoldOutcome, FoldTask, WorkerWarning
+from ._session import PlannedFold, SearchSession
+from ._shipping import Workspace
+from ._sklearn_compat import (
+    FoldCall,
+    failed_result,
+    is_watched,
+    pass_callbacks,
+    resolve_n_jobs,
+    shared_context,
+    task_position,
+    thread_limits,
+    unpack_batch,
+)
+from ._worker import surroundings
+
+__all__ = ["CheckpointBackend"]
+
+#: Folds that joblib hands over at once. Large enough that joblib's own cost per
+#: batch does not matter, small beside any search for which memory does.
+_BATCH_SIZE = 64
+
+# Bytes of a candidate that go through the pipe; more goes through a file, so that
+# queued tasks always fit into the pipe and sending never waits.
+_MOST_IN_PIPE = 4096
+
+
+@dataclass
+class _Batch:
+    """A joblib batch: results in order, and what to call when all are there."""
+
+    backend: "CheckpointBackend"
+    results: list[dict[str, Any] | None]
+    n_missing: int
+    callback: Callable[[Any], None] | None
+
+    def get(self) -> list[dict[str, Any] | None]:
+        """Work until the batch is complete, and give its results to joblib."""
+        self.backend.work_for(self)
+        return self.results
+
+
+@dataclass
+class _RunningFold:
+    """A fold in the pool, and all the places that wait for its result."""
+
+    fold: PlannedFold
+    waiting: list[tuple[_Batch, int, FoldCall]] = field(default_factory=list)
+
+
+class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
+    """Runs the folds of one search, those that are not in its checkpoint.
+
+    Parameters
+    ----------
+    session : SearchSession
+        The checkpoint as this search sees it.
+    verbose : int
+        0: no progress.
+    metric : str
+        Name of the scorer that progress reports the best of.
+    max_retries : int
+        How often a fold whose worker died is tried again.
+    """
+
+    # Results are taken in the thread that called fit: there they are committed,
+    # warnings are raised again and a Ctrl-C arrives.
+    supports_retrieve_callback = False
+    default_n_jobs = 1
+
+    def __init__(
+        self, session: SearchSession, *, verbose: int, metric: str, max_retries: int
+    ) -> None:
+        super().__init__(nesting_level=0)
+        self._session = session
+        self._verbose = verbose
+        self._metric = metric
+        self._max_retries = max_retries
+        self._n_workers = 1
+        self._progress: Progress | None = None
+        self._pool: WorkerPool | None = None
+        self._workspace: Workspace | None = None
+        self._context_path = ""
+        self._split_paths: dict[int, tuple[Any, str]] = {}
+        self._running: dict[int, _RunningFold] = {}
+        self._task_by_key: dict[str, int] = {}
+        self._watched_keys: set[str] = set()
+        self._n_tasks = 0
+        self._complete: collections.deque[_Batch] = collections.deque()
+        self._error: BaseException | None = None
+        self._warnings: list[WorkerWarning] = []
+        self._warning_registry: dict[Any, Any] = {}
+
+    # ------------------------------------------------------------------
+    # What joblib calls
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Give the number of jobs, at least two.
+
+        With one, joblib would run the folds itself, in this process. The pool
+        enforces the real number.
+        """
+        self._n_workers = resolve_n_jobs(n_jobs)
+        return max(2, self._n_workers)
+
+    def compute_batch_size(self) -> int:
+        """Give the number of folds per batch."""
+        return _BATCH_SIZE
+
+    def submit(
+        self, func: BatchedCalls, callback: Callable[[Any], None] | None = None
+    ) -> _Batch:
+        """Look the folds of a batch up, and queue those that are not there."""
+        calls = unpack_batch(func)
+        batch = _Batch(self, [None] * len(calls), len(calls), callback)
+        self._expect(calls[0])
+        for position, fold in enumerate(self._session.plan(calls)):
+            if fold.result is not None and not self._must_run_again(fold):
+                self._session.n_resumed += 1
+                pass_callbacks(fold.call)
+                self._deliver(batch, position, fold.call, fold.result, resumed=True)
+            else:
+                self._send(fold, batch, position)
+        if self._pool is not None:
+            self._pool.feed()
+        return batch
+
+    # The name before joblib 1.4.
+    apply_async = submit
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002
+        """End the workers: something was raised, or the user wants to stop."""
+        if self._pool is not None:
+            self._pool.terminate()
+        self._running.clear()
+        self._task_by_key.clear()
+        self._complete.clear()
+
+    def stop_call(self) -> None:
+        """Say how it ended, when joblib has all the results it asked for."""
+        if self._progress is not None:
+            self._progress.show(last=True)
+
+    # ------------------------------------------------------------------
+
+    def work_for(self, batch: _Batch) -> None:
+        """Collect finished folds and submit others until a batch is complete."""
+        while self._complete or batch.n_missing:
+            self._call_back()
+            if self._error is not None:
+                raise self._error
+            if batch.n_missing:
+                self._collect()
+
+    def close(self) -> None:
+        """Let go of workers (they may rest for the next fit) and data."""
+        if self._pool is not None:
+            _pool.release(self._pool)
+            self._pool = None
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
+
+    def _expect(self, call: FoldCall) -> None:
+        if self._progress is None:
+            self._progress = Progress(self._verbose, self._n_workers, self._metric)
+        self._progress.expect(call.n_candidates * call.n_splits)
+
+    def _must_run_again(self, fold: PlannedFold) -> bool:
+        """Tell whether callbacks wait for a fold that this very fit has finished.
+
+        A candidate that was drawn twice runs twice in scikit-learn, and callbacks
+        count on that.
+        """
+        if not is_watched(fold.call):
+            return False
+        return fold.key in self._watched_keys
+
+    def _send(self, fold: PlannedFold, batch: _Batch, position: int) -> None:
+        task_id = self._task_by_key.get(fold.key)
+        # The same candidate may come twice. It runs once, unless callbacks count.
+        if is_watched(fold.call):
+            self._watched_keys.add(fold.key)
+            task_id = None
+        if task_id is None:
+            task_id = self._task_by_key[fold.key] = self._n_tasks
+            self._n_tasks += 1
+            self._running[task_id] = _RunningFold(fold)
+            self._ready_pool().submit(self._task(task_id, fold.call))
+        self._running[task_id].waiting.append((batch, position, fold.call))
+
+    def _ready_pool(self) -> WorkerPool:
+        if self._pool is None:
+            environment = thread_limits(self, self._n_workers)
+            self._pool = _pool.acquire(self._n_workers, environment)
+            self._pool.max_retries = self._max_retries
+        return self._pool
+
+    def _task(self, task_id: int, call: FoldCall) -> FoldTask:
+        if self._workspace is None:
+            self._workspace = Workspace()
+            self._context_path = self._workspace.put(
+                {
+                    "call": shared_context(call),
+                    "modules": user_module_stamps(),
+                    "warning_filters": list(warnings.filters),
+                    "surroundings": surroundings(),
+                }
+            )
+        split = self._split_paths.get(id(call.train))
+        if split is None:
+            path = self._workspace.put((call.train, call.test))
+            split = self._split_paths[id(call.train)] = (call.train, path)
+        progress = (call.split, call.n_splits, call.candidate, call.n_candidates)
+        return FoldTask(
+            task_id=task_id,
+            context_path=self._context_path,
+            split_path=split[1],
+            payload=self._payload((call.parameters, progress, task_position(call))),
+        )
+
+    def _payload(self, content: tuple[Any, ...]) -> bytes | str:
+        assert self._workspace is not None
+        payload = bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
+        return (
+            payload if len(payload) <= _MOST_IN_PIPE else self._workspace.put(content)
+        )
+
+    def _collect(self) -> None:
+        """Take what workers have finished, commit it, then count it as done."""
+        pool = self._ready_pool()
+        outcomes = [
+            (self._running[outcome.task_id], outcome) for outcome in pool.wait()
+        ]
+        self._session.save((running.fold, outcome) for running, outcome in outcomes)
+        for running, outcome in outcomes:
+            self._finish(running, outcome)
+        if self._progress is not None:
+            self._progress.show()
+        self._raise_warnings()
+
+    def _finish(self, running: _RunningFold, outcome: FoldOutcome) -> None:
+        del self._running[outcome.task_id]
+        self._task_by_key.pop(running.fold.key, None)
+        self._warnings.extend(outcome.warnings)
+        for batch, position, call in running.waiting:
+            result = outcome.result
+            if result is None:
+                if outcome.died is None or call.error_score == "raise":
+                    self._error = self._error or outcome.error
+                    continue
+                result = failed_result(call, outcome.died)
+            elif outcome.failure is None:
+                result = self._session.merged(running.fold, result)
+            failed = outcome.failure is not None or outcome.died is not None
+            self._deliver(batch, position, call, result, failed=failed)
+
+    def _deliver(
+        self,
+        batch: _Batch,
+        position: int,
+        call: FoldCall,
+        result: dict[str, Any],
+        *,
+        resumed: bool = False,
+        failed: bool = False,
+    ) -> None:
+        batch.results[position] = result
+        batch.n_missing -= 1
+        if not batch.n_missing:
+            self._complete.append(batch)
+        if self._progress is not None:
+            self._progress.count(call, None if failed else result, resumed=resumed)
+
+    def _call_back(self) -> None:
+        """Tell joblib of complete batches; it submits others in answer.
+
+        Not in `submit`: it would call itself once per batch of finished folds.
+        """
+        while self._complete:
+            batch = self._complete.popleft()
+            if batch.callback is not None:
+                batch.callback(batch)
+
+    def _raise_warnings(self) -> None:
+        """Raise the workers' warnings here, where filters and tests see them."""
+        caught, self._warnings = self._warnings, []
+        for warning in caught:
+            warnings.warn_explicit(
+                warning.message,
+                type(warning.message),
+                warning.filename,
+                warning.lineno,
+                registry=self._warning_registry,
+            )

@@ -1,0 +1,78 @@
+"""Where the checkpoint is when the user does not say."""
+
+import os
+import warnings
+from pathlib import Path
+
+import platformdirs
+
+from ._exceptions import CheckpointLocationWarning, CheckpointWriteError
+
+__all__ = ["ENVIRONMENT_VARIABLE", "resolve_checkpoint"]
+
+#: Names the checkpoint where the ``checkpoint`` parameter does not.
+ENVIRONMENT_VARIABLE = "RESUMABLE_SEARCH_CHECKPOINT"
+
+_DIRECTORY = ".resumable_search"
+_FILE = "checkpoint.sqlite"
+
+
+def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
+    """Give the absolute path of the checkpoint, and make its directory.
+
+    Parameters
+    ----------
+    checkpoint : str, path-like or None
+        What the user gave. None: the environment variable, else the default
+        place in the current directory, else (where that cannot be written) in
+        the user's cache directory.
+
+    Returns
+    -------
+    path : pathlib.Path
+        Its directory exists.
+
+    Raises
+    ------
+    CheckpointWriteError
+        If the directory cannot be made.
+    """
+    given = checkpoint or os.environ.get(ENVIRONMENT_VARIABLE)
+    if given:
+        path = Path(given).expanduser().absolute()
+        _make(path.parent, path)
+        return path
+    here = Path(_DIRECTORY).absolute()
+    try:
+        _make_default(here)
+    except OSError as exc:
+        there = platformdirs.user_cache_path("resumable_search")
+        _make(there, there / _FILE)
+        warnings.warn(
+            f"The current directory cannot be written ({exc}), so the checkpoint is "
+            f"{there / _FILE}. To choose the place, give the 'checkpoint' parameter "
+            f"or set the environment variable {ENVIRONMENT_VARIABLE}.",
+            CheckpointLocationWarning,
+            stacklevel=2,
+        )
+        return there / _FILE
+    return here / _FILE
+
+
+def _make(directory: Path, path: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CheckpointWriteError(
+            f"The directory of the checkpoint {path} cannot be made: {exc}. Give a "
+            "'checkpoint' in a directory that you can write to."
+        ) from exc
+
+
+def _make_default(directory: Path) -> None:
+    directory.mkdir(exist_ok=True)
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError(f"no permission to write to {directory}")
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("# Checkpoints of resumable_search.\n*\n")

@@ -1,0 +1,86 @@
+"""One process at a time may run a search on a checkpoint."""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ._exceptions import CheckpointLockedError, CheckpointWriteError
+
+__all__ = ["SearchLock"]
+
+# Seconds. Long enough for a holder that is just letting go.
+_PATIENCE = 0.5
+
+
+class SearchLock:
+    """A lock of the operating system on one search in one checkpoint.
+
+    It ends with the process that holds it, however that ends; nothing has to be
+    cleaned up and no clock is involved. The file beside it says who holds it.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        The checkpoint.
+    key : str
+        Key of the search.
+    """
+
+    def __init__(self, checkpoint: Path, key: str) -> None:
+        self._checkpoint = checkpoint
+        directory = checkpoint.with_name(f".{checkpoint.name}.locks")
+        self._holder = directory / f"{key}.holder"
+        self._path = directory / f"{key}.lock"
+        self._lock = FileLock(self._path, mode=0o600)
+
+    def acquire(self) -> None:
+        """Take the lock, or raise `CheckpointLockedError` naming the holder."""
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._lock.acquire(timeout=_PATIENCE, poll_interval=0.05)
+        except Timeout as exc:
+            raise CheckpointLockedError(
+                f"This search is already running on {self._checkpoint}, in "
+                f"{self._describe_holder()}. Wait for it to finish, or stop it: what "
+                "it has finished will be used. To run both, give this one another "
+                "'checkpoint'."
+            ) from exc
+        except OSError as exc:
+            raise CheckpointWriteError(
+                f"The search cannot be locked in {self._path.parent}: {exc}. Give a "
+                "'checkpoint' in a directory that you can write to."
+            ) from exc
+        self._holder.write_text(
+            json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "host": socket.gethostname(),
+                    "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+                }
+            )
+        )
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if not self._lock.is_locked:
+            return
+        with contextlib.suppress(OSError):
+            self._holder.unlink(missing_ok=True)
+            # A process that opened the file before this and locks it afterwards
+            # finds it gone, and makes a new one.
+            self._path.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _describe_holder(self) -> str:
+        try:
+            holder = json.loads(self._holder.read_text())
+            return (
+                f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+            )
+        except (OSError, ValueError, KeyError):
+            return "another process"

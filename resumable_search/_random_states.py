@@ -1,0 +1,86 @@
+"""Unseeded splitters and samplers draw the same again when a search is repeated.
+
+A splitter or a sampler without a seed draws from numpy's global random state. The
+state from which it drew first is kept in the checkpoint; a repeated fit draws from
+a generator in that state, so it comes upon the same splits and candidates. The
+first fit draws from the global state itself, exactly as in scikit-learn.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["RecordedSplitter", "is_unseeded", "recorded_state"]
+
+#: Gives the state that was kept, or keeps the one it is given and gives None.
+Recall = Callable[[object], Any]
+
+
+def is_unseeded(cv: Any) -> bool:
+    """Tell whether a splitter draws its splits anew each time."""
+    return (
+        hasattr(cv, "split")
+        and getattr(cv, "random_state", 0) is None
+        and bool(getattr(cv, "shuffle", True))
+    )
+
+
+def recorded_state(recall: Recall) -> np.random.RandomState | None:
+    """Give a generator in the recorded state; None on the first fit.
+
+    None is what scikit-learn takes for the global state, which was just recorded.
+    """
+    state = np.random.get_state(legacy=False)
+    key = state["state"]
+    now = {**state, "state": {"key": key["key"].tolist(), "pos": int(key["pos"])}}
+    recorded = recall(now)
+    if recorded is None:
+        return None
+    generator = np.random.RandomState()
+    generator.set_state(
+        {
+            **recorded,
+            "state": {
+                "key": np.array(recorded["state"]["key"], dtype=np.uint32),
+                "pos": recorded["state"]["pos"],
+            },
+        }
+    )
+    return generator
+
+
+class RecordedSplitter:
+    """Stands in for an unseeded splitter during a fit.
+
+    Parameters
+    ----------
+    cv : splitter
+        The user's.
+    recall : callable
+        Gets the state of now, gives the recorded one, if any.
+    """
+
+    def __init__(self, cv: Any, recall: Recall) -> None:
+        self._cv = cv
+        self._recall = recall
+        self._recalled = False
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
+        """Yield train and test indices, as the user's splitter does."""
+        if not self._recalled:
+            generator = recorded_state(self._recall)
+            if generator is not None:
+                self._cv = copy.copy(self._cv)
+                self._cv.random_state = generator
+            self._recalled = True
+        yield from self._cv.split(X, y, groups)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._cv, name)
+
+    def __repr__(self) -> str:
+        return repr(self._cv)

@@ -1,0 +1,291 @@
+"""The child process: one fold in, one result out.
+
+::
+
+    parent                                  child
+      |  ("fold", id, context, split, bytes)   reader thread -> inbox
+      |------------------------------------->        |
+      |  ("recall",)                                 v
+      |------------------------------------->  main thread: run the fold
+      |  ("done" | "error" | ..., id, bytes)         |
+      |<---------------------------------------------+
+
+The reader thread takes tasks off the pipe while a fold runs, so the parent never
+waits to send, and gives back what has not begun when the parent asks. When the
+parent is gone the pipe ends and the thread ends the process; on Linux the kernel
+does that too, for a fold that never lets another thread run.
+
+What the estimator prints goes to the process's standard output and error, which
+are pipes to the parent.
+"""
+
+import collections
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from multiprocessing.connection import Connection
+from typing import Any
+
+import cloudpickle
+from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
+
+from . import _module_stamps
+from ._devices import holds_gpu
+from ._locations import ENVIRONMENT_VARIABLE
+from ._records import WorkerWarning
+from ._shipping import load
+from ._sklearn_compat import run_fold
+
+#: Seconds without a task after which a worker ends, as joblib's workers do.
+IDLE_SECONDS = 300.0
+
+#: Packages whose versions are noted beside a score, if the fold imported them.
+_VERSIONED = ("sklearn", "numpy", "scipy", "keras", "tensorflow", "torch", "jax")
+
+_PR_SET_PDEATHSIG = 1
+
+
+class _Inbox:
+    """Tasks that have come and not begun. Filled by one thread, emptied by another."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tasks: collections.deque[tuple[Any, ...]] = collections.deque()
+        self._changed = threading.Condition()
+        self._send_lock = threading.Lock()
+        self._closed = False
+
+    def send(self, *message: Any) -> None:
+        with self._send_lock:
+            self._connection.send_bytes(pickle.dumps(message, protocol=5))
+
+    def read_forever(self) -> None:
+        """Move tasks from the pipe to the inbox, until the parent is gone."""
+        while True:
+            try:
+                message = pickle.loads(self._connection.recv_bytes())  # noqa: S301
+            except (EOFError, OSError):
+                # The parent closed the pipe or died. Nobody waits for the fold.
+                os._exit(0)
+            with self._changed:
+                if message[0] == "recall":
+                    recalled = [task[1] for task in self._tasks]
+                    self._tasks.clear()
+                    self.send("recalled", recalled)
+                else:
+                    self._tasks.append(message)
+                    self._changed.notify()
+
+    def next(self, timeout: float) -> tuple[Any, ...] | None:
+        """Give the next task, or None after `timeout` seconds without one."""
+        with self._changed:
+            # A task that came may have been recalled again before this wakes up.
+            self._changed.wait_for(lambda: self._tasks, timeout)
+            return self._tasks.popleft() if self._tasks else None
+
+
+class _OtherCodeError(Exception):
+    """The worker imported another version of a user's module than the parent."""
+
+    def __init__(self, verdict: str, file: str) -> None:
+        super().__init__(verdict, file)
+        self.verdict = verdict
+        self.file = file
+
+
+class _FoldRunner:
+    """Runs folds; keeps the data of the search and of the splits it saw last."""
+
+    def __init__(self) -> None:
+        self._context_path = ""
+        self._context: dict[str, Any] = {}
+        self._splits: dict[str, Any] = {}
+        self._n_modules_checked = 0
+
+    def run(self, task: tuple[Any, ...]) -> tuple[str, bytes]:
+        """Run a task; give the kind of the answer and its pickled content."""
+        _, _, context_path, split_path, payload = task
+        caught: list[WorkerWarning] = []
+        try:
+            with _warnings_into(caught):
+                if context_path != self._context_path:
+                    self._open(context_path)
+                split = self._split(split_path)
+                parameters, progress, position = _payload(payload)
+                self._check_modules()
+                filters = self._context["warning_filters"]
+                warnings.filters[:] = filters  # type: ignore[index]
+                result, failed = run_fold(
+                    self._context["call"], split, parameters, progress, position
+                )
+            self._check_modules()
+        except _OtherCodeError as exc:
+            return exc.verdict, _pickled(exc.file)
+        except Exception as exc:
+            return "error", _pickled_error(exc, tuple(caught))
+        failure = result["fit_error"] or _scoring_error(failed, caught)
+        return "done", _pickled((result, failure, tuple(caught), _versions()))
+
+    def _open(self, path: str) -> None:
+        # The data of the last search goes before that of the next one comes.
+        self._context, self._splits, self._context_path = {}, {}, ""
+        self._context = load(path)
+        self._context_path = path
+        _take_over(self._context["surroundings"])
+        self._n_modules_checked = 0
+
+    def _check_modules(self) -> None:
+        """Check what was imported since the last check, by unpickling or by a fit."""
+        if len(sys.modules) == self._n_modules_checked:
+            return
+        verdict, file = _module_stamps.compare(self._context["modules"])
+        if verdict != "same":
+            raise _OtherCodeError(verdict, file)
+        self._n_modules_checked = len(sys.modules)
+
+    def _split(self, path: str) -> Any:
+        if path not in self._splits:
+            self._splits[path] = load(path)
+        return self._splits[path]
+
+
+def surroundings() -> dict[str, Any]:
+    """Give what a resting worker takes over from its parent for another search."""
+    try:
+        directory = os.getcwd()  # noqa: PTH109 - a string to send
+    except FileNotFoundError:
+        directory = None
+    return {
+        "directory": directory,
+        "checkpoint": os.environ.get(ENVIRONMENT_VARIABLE),
+    }
+
+
+def _take_over(surroundings: dict[str, Any]) -> None:
+    if surroundings["directory"] is not None:
+        os.chdir(surroundings["directory"])
+    # For searches within the search.
+    if surroundings["checkpoint"] is None:
+        os.environ.pop(ENVIRONMENT_VARIABLE, None)
+    else:
+        os.environ[ENVIRONMENT_VARIABLE] = surroundings["checkpoint"]
+
+
+def _payload(payload: bytes | str) -> Any:
+    """Give the candidate; one with much data in it comes in a file."""
+    if isinstance(payload, str):
+        return load(payload)
+    return pickle.loads(payload)  # noqa: S301 - from the parent
+
+
+@contextlib.contextmanager
+def _warnings_into(caught: list[WorkerWarning]) -> Any:
+    """Collect warnings, for the parent to raise again where they can be seen."""
+
+    def note(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: object = None,  # noqa: ARG001 - the signature of showwarning
+        line: str | None = None,  # noqa: ARG001
+    ) -> None:
+        if not isinstance(message, Warning):
+            message = category(message)
+        caught.append(WorkerWarning(message=message, filename=filename, lineno=lineno))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        yield
+
+
+def _scoring_error(failed: list[str], caught: list[WorkerWarning]) -> str | None:
+    """Give the text of a scorer's failure; scikit-learn only warns about it."""
+    if not failed:
+        return None
+    texts = [
+        str(warning.message)
+        for warning in caught
+        if str(warning.message).startswith("Scoring failed")
+    ]
+    return "\n".join(texts) or f"Scoring failed: {', '.join(sorted(set(failed)))}"
+
+
+def _pickled(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, protocol=5)
+    except Exception:  # a class of __main__ or of a function
+        return bytes(cloudpickle.dumps(value, protocol=5))
+
+
+def _pickled_error(exc: Exception, caught: tuple[WorkerWarning, ...]) -> bytes:
+    text = "".join(traceback.format_exception(exc))
+    description = f"{type(exc).__module__}.{type(exc).__qualname__}: {exc}"
+    try:
+        pickled = bytes(cloudpickle.dumps(exc, protocol=5))
+        pickle.loads(pickled)  # noqa: S301 - some can be written and not read
+    except Exception:
+        pickled = b""
+    return _pickled((pickled, description, text, caught))
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in _VERSIONED:
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            versions[name] = version
+    return versions
+
+
+def _end_with_parent(parent: int) -> None:
+    """Have this process killed when the parent dies, however it dies."""
+    if sys.platform == "linux":
+        import ctypes  # Linux alone needs it
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(0)
+
+    if os.getppid() != parent:
+        os._exit(0)
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def main(connection_fd: int, parent: int) -> None:
+    """Run folds until the parent closes the pipe, or for want of work."""
+    _end_with_parent(parent)
+    inbox = _Inbox(Connection(connection_fd))
+    # Before the estimator's code runs, and not line by line: pipes are not
+    # terminals, and a flush follows each fold.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    threading.Thread(target=inbox.read_forever, daemon=True, name="reader").start()
+    del sys.argv[1:]
+    runner = _FoldRunner()
+    inbox.send("hello")
+    # Parallel estimators get threads in here, as they do in joblib's own workers.
+    with parallel_config(backend=ThreadingBackend(nesting_level=1), n_jobs=None):
+        while (task := inbox.next(IDLE_SECONDS)) is not None:
+            kind, content = runner.run(task)
+            _flush_output()
+            inbox.send(kind, task[1], content, holds_gpu())
+            if kind == "stale":
+                break
+    inbox.send("bye")
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the estimator may have closed it
+            stream.flush()

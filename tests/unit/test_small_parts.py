@@ -1,0 +1,283 @@
+"""Devices, module stamps, random states, locations, locks, progress."""
+
+import importlib
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    RepeatedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+)
+
+from resumable_search import (
+    CheckpointLocationWarning,
+    CheckpointLockedError,
+    CheckpointWriteError,
+    _module_stamps,
+)
+from resumable_search._devices import holds_gpu
+from resumable_search._locations import resolve_checkpoint
+from resumable_search._locks import SearchLock
+from resumable_search._progress import Progress
+from resumable_search._random_states import RecordedSplitter, is_unseeded
+
+# ---------------------------------------------------------------------------
+# Devices
+
+
+def make_device_files(tmp_path, opened):
+    driver = tmp_path / "nvidiactl"
+    driver.touch()
+    files = tmp_path / "fd"
+    files.mkdir()
+    for number, name in enumerate(opened):
+        (files / str(number)).symlink_to(tmp_path / name)
+    return driver, files
+
+
+@pytest.mark.parametrize(
+    ("opened", "expected"),
+    [
+        ([], False),
+        (["null", "nvidiactl"], False),
+        (["nvidia-uvm"], False),
+        (["null", "nvidia0"], True),
+        (["nvidia12"], True),
+    ],
+)
+def test_a_process_holds_a_gpu_if_it_has_its_device_file_open(
+    tmp_path, opened, expected
+):
+    """The control file alone is no context on a GPU."""
+    assert holds_gpu(*make_device_files(tmp_path, opened)) is expected
+
+
+def test_without_a_driver_no_process_holds_a_gpu(tmp_path):
+    """Nothing else is looked at then."""
+    assert holds_gpu(tmp_path / "nvidiactl", tmp_path / "missing") is False
+
+
+# ---------------------------------------------------------------------------
+# Module stamps
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    name = f"user_module_{os.getpid()}"
+    path = tmp_path / f"{name}.py"
+    path.write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module(name), path
+    del sys.modules[name]
+
+
+def test_a_module_that_did_not_change_is_the_same(module):
+    """What both imported from the same file compares equal."""
+    stamps = _module_stamps.user_module_stamps()
+    assert stamps[module[0].__name__][0] == str(module[1])
+    assert _module_stamps.compare(stamps) == ("same", "")
+
+
+def test_a_module_that_was_edited_after_its_import_is_noticed(module):
+    """Its stamp stays that of the import, which the file no longer has."""
+    name, path = module[0].__name__, module[1]
+    stamps = _module_stamps.user_module_stamps()
+    path.write_text("VALUE = 22\n")
+    assert _module_stamps.user_module_stamps()[name] == stamps[name]
+    # As in a worker that imported it only now:
+    _module_stamps._seen.pop(name)
+    verdict, file = _module_stamps.compare({name: stamps[name]})
+    assert (verdict, file) == ("edited", str(path))
+
+
+def test_a_worker_that_imported_the_module_before_it_was_reloaded_is_stale(module):
+    """A reload gives the module a new stamp; older workers do not have it."""
+    name, path = module[0].__name__, module[1]
+    _module_stamps.user_module_stamps()
+    old = _module_stamps._seen[name]
+    path.write_text("VALUE = 22\n")
+    importlib.reload(module[0])
+    stamps = _module_stamps.user_module_stamps()
+    _module_stamps._seen[name] = old
+    assert _module_stamps.compare({name: stamps[name]})[0] == "stale"
+
+
+def test_libraries_have_no_stamps():
+    """They are known by their versions."""
+    stamps = _module_stamps.user_module_stamps()
+    assert not {"numpy", "sklearn", "os"} & set(stamps)
+
+
+# ---------------------------------------------------------------------------
+# Random states
+
+
+@pytest.mark.parametrize(
+    ("cv", "expected"),
+    [
+        (None, False),
+        (3, False),
+        (KFold(3), False),
+        (KFold(3, shuffle=True), True),
+        (KFold(3, shuffle=True, random_state=0), False),
+        (StratifiedKFold(3, shuffle=True), True),
+        (ShuffleSplit(), True),
+        (RepeatedKFold(), True),
+        (GroupKFold(), False),
+        (LeaveOneOut(), False),
+    ],
+)
+def test_a_splitter_is_unseeded_if_it_draws_without_a_seed(cv, expected):
+    """Splitters that do not shuffle need no record."""
+    assert is_unseeded(cv) is expected
+
+
+def test_an_unseeded_splitter_repeats_its_first_splits():
+    """The first time it draws as it always does, then from the recorded state."""
+    record = {}
+
+    def recall(state):
+        return (
+            record.setdefault("state", state) if record else record.update(state=state)
+        )
+
+    X = np.zeros((20, 1))
+    np.random.seed(3)
+    expected = [test for _, test in ShuffleSplit(4).split(X)]
+    np.random.seed(3)
+    first = [test for _, test in RecordedSplitter(ShuffleSplit(4), recall).split(X)]
+    np.random.seed(4)
+    again = [test for _, test in RecordedSplitter(ShuffleSplit(4), recall).split(X)]
+    np.testing.assert_array_equal(first, expected)
+    np.testing.assert_array_equal(again, expected)
+
+
+# ---------------------------------------------------------------------------
+# Locations
+
+
+def test_the_default_checkpoint_keeps_itself_out_of_version_control(tmp_path):
+    """It is in a directory of its own that version control ignores."""
+    path = resolve_checkpoint(None)
+    assert path == tmp_path / ".resumable_search" / "checkpoint.sqlite"
+    assert "*" in (path.parent / ".gitignore").read_text().splitlines()
+
+
+def test_the_environment_variable_comes_after_the_parameter(tmp_path, monkeypatch):
+    """It names the file where the parameter does not."""
+    monkeypatch.setenv("RESUMABLE_SEARCH_CHECKPOINT", str(tmp_path / "a" / "b.sqlite"))
+    assert resolve_checkpoint(None) == tmp_path / "a" / "b.sqlite"
+    assert resolve_checkpoint("c.sqlite") == tmp_path / "c.sqlite"
+
+
+def test_where_the_directory_cannot_be_written_the_cache_is_used(tmp_path, monkeypatch):
+    """A warning says where the checkpoint is."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir("/proc")
+    with pytest.warns(CheckpointLocationWarning, match="cache"):
+        path = resolve_checkpoint(None)
+    assert tmp_path in path.parents
+
+
+def test_a_given_place_that_cannot_be_made_is_an_error():
+    """Nobody's choice is replaced by another."""
+    with pytest.raises(CheckpointWriteError, match="cannot be made"):
+        resolve_checkpoint("/proc/a/checkpoint.sqlite")
+
+
+# ---------------------------------------------------------------------------
+# Locks
+
+HOLDER = (
+    "import sys; from pathlib import Path; "
+    "from resumable_search._locks import SearchLock; "
+    "lock = SearchLock(Path(sys.argv[1]), 'key'); lock.acquire(); "
+    "print('held', flush=True); sys.stdin.read()"
+)
+
+
+def test_a_lock_names_its_holder_and_ends_with_it(tmp_path):
+    """It is the operating system's: a killed holder holds nothing."""
+    checkpoint = tmp_path / "checkpoint.sqlite"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(checkpoint)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout.readline() == "held\n"
+    lock = SearchLock(checkpoint, "key")
+    with pytest.raises(CheckpointLockedError, match=f"process {holder.pid} on"):
+        lock.acquire()
+    other = SearchLock(checkpoint, "another search")
+    other.acquire()
+    other.release()
+    holder.kill()
+    holder.communicate()
+    lock.acquire()
+    lock.release()
+
+
+def test_a_released_lock_leaves_no_file(tmp_path):
+    """A search that is over leaves nothing beside the checkpoint but a directory."""
+    lock = SearchLock(tmp_path / "checkpoint.sqlite", "key")
+    lock.acquire()
+    lock.release()
+    assert list((tmp_path / ".checkpoint.sqlite.locks").iterdir()) == []
+
+
+# ---------------------------------------------------------------------------
+# Progress
+
+
+def call(candidate, parameters, n_splits=2):
+    return SimpleNamespace(
+        candidate=candidate, parameters=parameters, n_splits=n_splits
+    )
+
+
+def result(score, seconds=1.0):
+    return {"test_scores": score, "fit_time": seconds, "score_time": 0.0}
+
+
+def test_a_progress_line_says_how_far_and_what_is_best(capsys):
+    """Done, resumed, failed, the best complete candidate, the time left."""
+    progress = Progress(verbose=1, n_workers=2, metric="score")
+    progress.expect(10)
+    good, better = {"a": 1}, {"a": 2}
+    progress.count(call(0, good), result(0.5), resumed=True)
+    progress.count(call(0, good), result(0.7), resumed=True)
+    progress.count(call(1, better), result(0.9, seconds=10.0), resumed=False)
+    progress.count(call(2, {}), None, resumed=False)
+    progress.show(last=True)
+    line = capsys.readouterr().out
+    assert "4/10 folds done, 2 of them resumed, 1 failed" in line
+    assert "best 0.6 with {'a': 1}" in line  # the other is not complete
+    assert "about 0:00:15 left" in line  # 6 folds of 5 s, two at a time
+
+
+def test_verbose_0_is_silent(capsys):
+    """Nothing is printed."""
+    progress = Progress(verbose=0, n_workers=1, metric="score")
+    progress.expect(1)
+    progress.count(call(0, {}), result(0.5), resumed=False)
+    progress.show(last=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_progress_compares_by_the_metric_of_the_refit(capsys):
+    """With several metrics the one that decides is the one that is shown."""
+    progress = Progress(verbose=1, n_workers=1, metric="f1")
+    progress.expect(1)
+    scores = {"f1": 0.25, "accuracy": 0.9}
+    progress.count(call(0, {"a": 1}, n_splits=1), result(scores), resumed=False)
+    progress.show(last=True)
+    assert "best 0.25" in capsys.readouterr().out
