@@ -6,7 +6,10 @@ from ._exceptions import (
     CheckpointLocationWarning,
     CheckpointLockedError,
     CheckpointWriteError,
+    DeviceError,
+    EpochStateWarning,
     FingerprintError,
+    MpsError,
     NothingReusedWarning,
     ResumableSearchError,
     ResumableSearchWarning,
@@ -15,7 +18,8 @@ from ._exceptions import (
     WorkerError,
     WorkerStartError,
 )
-from ._fingerprint import register_key
+from ._folds import fold_directory
+from ._keys.fingerprint import register_key
 from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
 
 __version__ = "0.1.0"
@@ -26,7 +30,10 @@ __all__ = [
     "CheckpointLocationWarning",
     "CheckpointLockedError",
     "CheckpointWriteError",
+    "DeviceError",
+    "EpochStateWarning",
     "FingerprintError",
+    "MpsError",
     "NothingReusedWarning",
     "ResumableGridSearchCV",
     "ResumableRandomizedSearchCV",
@@ -36,5 +43,6 @@ __all__ = [
     "WorkerDiedError",
     "WorkerError",
     "WorkerStartError",
+    "fold_directory",
     "register_key",
 ]

@@ -21,19 +21,21 @@ import collections
 import pickle
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cloudpickle
 from joblib.parallel import BatchedCalls, ParallelBackendBase
 
-from . import _pool
-from ._module_stamps import user_module_stamps
-from ._pool import WorkerPool
+from ._engine import resting as _resting
+from ._engine.module_stamps import user_module_stamps
+from ._engine.pool import WorkerPool
+from ._engine.shipping import Workspace
+from ._engine.worker import surroundings
+from ._gpu.placement import place, start_daemons
 from ._progress import Progress
-from ._records import FoldOutcome, FoldTask, WorkerWarning
+from ._records import FoldOutcome, FoldTask, WorkerSettings, WorkerWarning
 from ._session import PlannedFold, SearchSession
-from ._shipping import Workspace
 from ._sklearn_compat import (
     FoldCall,
     failed_result,
@@ -45,7 +47,6 @@ from ._sklearn_compat import (
     thread_limits,
     unpack_batch,
 )
-from ._worker import surroundings
 
 __all__ = ["CheckpointBackend"]
 
@@ -92,8 +93,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         0: no progress.
     metric : str
         Name of the scorer that progress reports the best of.
-    max_retries : int
-        How often a fold whose worker died is tried again.
+    settings : WorkerSettings
+        How folds are run.
     """
 
     # Results are taken in the thread that called fit: there they are committed,
@@ -102,13 +103,18 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     default_n_jobs = 1
 
     def __init__(
-        self, session: SearchSession, *, verbose: int, metric: str, max_retries: int
+        self,
+        session: SearchSession,
+        *,
+        verbose: int,
+        metric: str,
+        settings: WorkerSettings,
     ) -> None:
         super().__init__(nesting_level=0)
         self._session = session
         self._verbose = verbose
         self._metric = metric
-        self._max_retries = max_retries
+        self._settings = settings
         self._n_workers = 1
         self._progress: Progress | None = None
         self._pool: WorkerPool | None = None
@@ -188,7 +194,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     def close(self) -> None:
         """Let go of workers (they may rest for the next fit) and data."""
         if self._pool is not None:
-            _pool.release(self._pool)
+            _resting.release(self._pool)
             self._pool = None
         if self._workspace is not None:
             self._workspace.close()
@@ -219,17 +225,23 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             task_id = self._task_by_key[fold.key] = self._n_tasks
             self._n_tasks += 1
             self._running[task_id] = _RunningFold(fold)
-            self._ready_pool().submit(self._task(task_id, fold.call))
+            self._ready_pool().submit(self._task(task_id, fold))
         self._running[task_id].waiting.append((batch, position, fold.call))
 
     def _ready_pool(self) -> WorkerPool:
         if self._pool is None:
-            environment = thread_limits(self, self._n_workers)
-            self._pool = _pool.acquire(self._n_workers, environment)
-            self._pool.max_retries = self._max_retries
+            settings = self._settings
+            plans = place(settings.devices, self._n_workers, settings.gpu_memory)
+            self._pool = _resting.acquire(
+                plans,
+                thread_limits(self, self._n_workers),
+                start_daemons(settings.mps, plans),
+            )
+            self._pool.max_retries = settings.max_retries
         return self._pool
 
-    def _task(self, task_id: int, call: FoldCall) -> FoldTask:
+    def _task(self, task_id: int, fold: PlannedFold) -> FoldTask:
+        call = fold.call
         if self._workspace is None:
             self._workspace = Workspace()
             self._context_path = self._workspace.put(
@@ -250,6 +262,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             context_path=self._context_path,
             split_path=split[1],
             payload=self._payload((call.parameters, progress, task_position(call))),
+            directory=str(self._session.folders.expect(fold.key)),
+            save_epochs=self._settings.save_epochs,
         )
 
     def _payload(self, content: tuple[Any, ...]) -> bytes | str:
@@ -263,9 +277,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         """Take what workers have finished, commit it, then count it as done."""
         pool = self._ready_pool()
         outcomes = [
-            (self._running[outcome.task_id], outcome) for outcome in pool.wait()
+            (running, _explained(outcome, running.fold.call))
+            for outcome in pool.wait()
+            if (running := self._running[outcome.task_id])
         ]
-        self._session.save((running.fold, outcome) for running, outcome in outcomes)
+        self._session.save([(running.fold, outcome) for running, outcome in outcomes])
         for running, outcome in outcomes:
             self._finish(running, outcome)
         if self._progress is not None:
@@ -326,3 +342,23 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 warning.lineno,
                 registry=self._warning_registry,
             )
+
+
+def _explained(outcome: FoldOutcome, call: FoldCall) -> FoldOutcome:
+    """Say what can be done about a fold for which a whole GPU was not enough."""
+    if outcome.out_of_memory is None:
+        return outcome
+    text = (
+        f"The candidate {call.parameters!r} ran out of GPU memory, alone on "
+        f"{outcome.out_of_memory}. Lower its batch size or the size of its model, or "
+        "take it out of the search; if nothing else needs the GPU, raise 'gpu_memory'."
+    )
+    if outcome.error is not None:
+        outcome.error.add_note(text)
+    if outcome.result is None:
+        return outcome
+    failure = f"{text}\n\n{outcome.failure}"
+    result = outcome.result
+    if result["fit_error"] is not None:
+        result = {**result, "fit_error": failure}
+    return replace(outcome, result=result, failure=failure)

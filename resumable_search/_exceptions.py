@@ -8,6 +8,8 @@
           CheckpointFormatError       not a checkpoint, damaged, or too new
           CheckpointLockedError       the same search is running already
           CheckpointWriteError        it cannot be written: disk, permissions
+        DeviceError (ValueError)      a GPU cannot be used as asked
+        MpsError                      NVIDIA MPS cannot be used
         FingerprintError (TypeError)  a value has no sound key
         WorkerError                   a worker process failed
           WorkerDiedError             it ended in the middle of a fold
@@ -16,6 +18,7 @@
     UserWarning
       ResumableSearchWarning
         CheckpointLocationWarning     not where the user would look for it
+        EpochStateWarning             the state of a Keras fit cannot be used
         NothingReusedWarning          a near relative is there, no fold fits
         VersionMixWarning             reused folds come from other versions
 """
@@ -26,7 +29,10 @@ __all__ = [
     "CheckpointLocationWarning",
     "CheckpointLockedError",
     "CheckpointWriteError",
+    "DeviceError",
+    "EpochStateWarning",
     "FingerprintError",
+    "MpsError",
     "NothingReusedWarning",
     "ResumableSearchError",
     "ResumableSearchWarning",
@@ -57,6 +63,14 @@ class CheckpointWriteError(CheckpointError):
     """The checkpoint cannot be created or written."""
 
 
+class DeviceError(ResumableSearchError, ValueError):
+    """A GPU is not there, or cannot be shared as asked for."""
+
+
+class MpsError(ResumableSearchError):
+    """NVIDIA MPS cannot be used. A search then shares GPUs by time slices."""
+
+
 class FingerprintError(ResumableSearchError, TypeError):
     """A value that the score depends on cannot be given a sound key."""
 
@@ -79,6 +93,10 @@ class ResumableSearchWarning(UserWarning):
 
 class CheckpointLocationWarning(ResumableSearchWarning):
     """The checkpoint is not in the current directory."""
+
+
+class EpochStateWarning(ResumableSearchWarning):
+    """The state of a Keras fit cannot be saved, or a saved one cannot be used."""
 
 
 class NothingReusedWarning(ResumableSearchWarning):

@@ -28,6 +28,17 @@ class FoldState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """The parameters of a search that say how its folds are run."""
+
+    devices: Any = "auto"
+    gpu_memory: float = 0.9
+    mps: str = "off"
+    max_retries: int = 1
+    save_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FoldTask:
     """One (candidate, split) on its way to a worker."""
 
@@ -38,6 +49,10 @@ class FoldTask:
     """File with the train and the test indices."""
     payload: bytes | str
     """Pickled candidate parameters and positions, or the file they are in."""
+    directory: str
+    """Where the fold may keep files until it is done. Made by who wants it."""
+    save_epochs: int | None = None
+    """Number of epochs after which a Keras fit saves its state."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +79,9 @@ class FoldOutcome:
     """Traceback of a fit or of a scorer that failed; the result holds error
     scores then."""
     attempts: int = 1
+    out_of_memory: str | None = None
+    """The GPU and the memory that the fold had for itself, where that was not
+    enough."""
     warnings: tuple[WorkerWarning, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
 

@@ -1,179 +1,14 @@
 """The search classes: scikit-learn's, over a checkpointing pool of workers."""
 
-import contextlib
-import numbers
 import os
-from collections.abc import Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
-from ._backend import CheckpointBackend
-from ._random_states import RecordedSplitter, is_unseeded, recorded_state
-from ._records import Resumption
-from ._session import SearchSession
+from ._mixin import ResumableSearchMixin
 
 __all__ = ["ResumableGridSearchCV", "ResumableRandomizedSearchCV"]
-
-
-@dataclass
-class _RunningFit:
-    """A ``fit`` on its way from the seam to the search."""
-
-    search: Any
-    session: SearchSession
-    backend: CheckpointBackend
-    seam: parallel_config
-
-
-# The innermost fit of this thread.
-_running_fit: ContextVar[_RunningFit | None] = ContextVar("running_fit", default=None)
-
-
-class ResumableSearchMixin:
-    """Makes a search of scikit-learn resumable. Comes before it in the bases.
-
-    ``fit`` puts a joblib backend under scikit-learn's own ``fit``, which hands each
-    (candidate, split) to it; ``_run_search`` takes it away again as soon as
-    scikit-learn holds it, so that the refit and the estimators see the user's.
-    """
-
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's
-        "checkpoint": [str, os.PathLike, None],
-        "max_retries": [Interval(numbers.Integral, 0, None, closed="left")],
-    }
-
-    _resumption: Resumption
-
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Run the folds that the checkpoint does not have, then refit.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
-            Training data, or a kernel or distance matrix for estimators that take
-            one.
-
-        y : array-like of shape (n_samples,) or (n_samples, n_output), default=None
-            Target; None for unsupervised learning.
-
-        **params : dict of str -> object
-            Passed to the ``fit`` of the estimator, to the scorer and to the
-            splitter, as in scikit-learn.
-
-        Returns
-        -------
-        self : object
-            The fitted search.
-
-        Raises
-        ------
-        CheckpointError
-            If the checkpoint cannot be used: it is no checkpoint, is damaged or too
-            new, cannot be written, or another process is running the same search.
-        FingerprintError
-            If something that a score depends on cannot be given a sound key.
-        WorkerDiedError
-            If a worker dies more than ``max_retries`` times in the same fold and
-            ``error_score="raise"``.
-        """
-        session = SearchSession(self, X, y, self.checkpoint)  # type: ignore[attr-defined]
-        backend = CheckpointBackend(
-            session,
-            verbose=self.verbose,  # type: ignore[attr-defined]
-            metric=_compared_metric(self.refit),  # type: ignore[attr-defined]
-            max_retries=self.max_retries,  # type: ignore[attr-defined]
-        )
-        with _seam(self, session, backend), _recorded_splits(self, session):
-            super().fit(X, y, **params)  # type: ignore[misc]
-        self._resumption = session.resumption()
-        return self
-
-    @property
-    def resumption(self) -> Resumption:
-        """What the last ``fit`` found in the checkpoint and what it ran.
-
-        An object with the attributes ``checkpoint`` (the file), ``n_resumed``,
-        ``n_run`` and ``n_failed`` (numbers of folds).
-        """
-        check_is_fitted(self, "_resumption")
-        return self._resumption
-
-    def _run_search(
-        self, evaluate_candidates: Any, *, callback_ctx: Any = None
-    ) -> None:
-        running = _running_fit.get()
-        assert running is not None
-        running.seam.unregister()
-        running.session.open()
-        # Only scikit-learn 1.9 and later has such a context.
-        context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        try:
-            with _recorded_candidates(self, running.session):
-                super()._run_search(evaluate_candidates, **context)  # type: ignore[misc]
-        finally:
-            # Before the refit: workers that hold a GPU are gone, and the search is
-            # free for others.
-            running.backend.close()
-            running.session.close()
-
-
-@contextlib.contextmanager
-def _seam(
-    search: Any, session: SearchSession, backend: CheckpointBackend
-) -> Iterator[None]:
-    seam = parallel_config(backend=backend)
-    token = _running_fit.set(_RunningFit(search, session, backend, seam))
-    try:
-        yield
-    finally:
-        seam.unregister()
-        _running_fit.reset(token)
-        backend.close()
-        session.close()
-
-
-@contextlib.contextmanager
-def _recorded_splits(search: Any, session: SearchSession) -> Iterator[None]:
-    """Have an unseeded splitter split as it did when the search first ran."""
-    cv = search.cv
-    if not is_unseeded(cv):
-        yield
-        return
-    search.cv = RecordedSplitter(
-        cv, lambda state: session.recall_random_state("cv", cv, state)
-    )
-    try:
-        yield
-    finally:
-        search.cv = cv
-
-
-@contextlib.contextmanager
-def _recorded_candidates(search: Any, session: SearchSession) -> Iterator[None]:
-    """Have an unseeded sampler draw as it did when the search first ran."""
-    if getattr(search, "random_state", 0) is not None:
-        yield
-        return
-    # Without the number of candidates: a larger one goes on with the same draws.
-    source = {k: v for k, v in session.space().items() if k != "n_iter"}
-    search.random_state = recorded_state(
-        lambda state: session.recall_random_state("sampler", source, state)
-    )
-    try:
-        yield
-    finally:
-        search.random_state = None
-
-
-def _compared_metric(refit: Any) -> str:
-    return refit if isinstance(refit, str) else "score"
 
 
 class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore[misc]
@@ -228,6 +63,27 @@ class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore
     max_retries : int, default=1
         How often a fold is tried again when its worker process died.
 
+    devices : "auto", list of int or str, or None, default="auto"
+        The GPUs that the workers share. Each worker sees one of them. "auto" means
+        all NVIDIA GPUs and MIG instances this process may use (it respects
+        ``CUDA_VISIBLE_DEVICES``), or none if there is none. A list has numbers,
+        which count those GPUs in the order of ``nvidia-smi``, or UUIDs. ``None``
+        hides NVIDIA GPUs from the workers.
+
+    gpu_memory : float, default=0.9
+        Fraction in (0, 1] of the free memory of each GPU that the workers on it
+        share equally. TensorFlow, JAX and PyTorch keep to the share.
+
+    mps : {"off", "auto", "on"}, default="off"
+        Whether workers on the same GPU use NVIDIA MPS, so that their kernels run
+        at the same time and not in turns. A daemon is started for the search and
+        ends with it. "auto" uses it where it is there; "on" warns where it is not.
+
+    save_epochs : int, default=None
+        Number of epochs after which a Keras ``fit`` saves its training state, so
+        that a killed fold (or refit) goes on from there. ``None``: a killed fold
+        begins again.
+
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
@@ -280,6 +136,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         return_train_score: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         max_retries: int = 1,
+        devices: Any = "auto",
+        gpu_memory: float = 0.9,
+        mps: str = "off",
+        save_epochs: int | None = None,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -295,6 +155,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         )
         self.checkpoint = checkpoint
         self.max_retries = max_retries
+        self.devices = devices
+        self.gpu_memory = gpu_memory
+        self.mps = mps
+        self.save_epochs = save_epochs
 
 
 class ResumableRandomizedSearchCV(
@@ -362,6 +226,27 @@ class ResumableRandomizedSearchCV(
     max_retries : int, default=1
         How often a fold is tried again when its worker process died.
 
+    devices : "auto", list of int or str, or None, default="auto"
+        The GPUs that the workers share. Each worker sees one of them. "auto" means
+        all NVIDIA GPUs and MIG instances this process may use (it respects
+        ``CUDA_VISIBLE_DEVICES``), or none if there is none. A list has numbers,
+        which count those GPUs in the order of ``nvidia-smi``, or UUIDs. ``None``
+        hides NVIDIA GPUs from the workers.
+
+    gpu_memory : float, default=0.9
+        Fraction in (0, 1] of the free memory of each GPU that the workers on it
+        share equally. TensorFlow, JAX and PyTorch keep to the share.
+
+    mps : {"off", "auto", "on"}, default="off"
+        Whether workers on the same GPU use NVIDIA MPS, so that their kernels run
+        at the same time and not in turns. A daemon is started for the search and
+        ends with it. "auto" uses it where it is there; "on" warns where it is not.
+
+    save_epochs : int, default=None
+        Number of epochs after which a Keras ``fit`` saves its training state, so
+        that a killed fold (or refit) goes on from there. ``None``: a killed fold
+        begins again.
+
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
@@ -419,6 +304,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         return_train_score: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
         max_retries: int = 1,
+        devices: Any = "auto",
+        gpu_memory: float = 0.9,
+        mps: str = "off",
+        save_epochs: int | None = None,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -436,3 +325,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         )
         self.checkpoint = checkpoint
         self.max_retries = max_retries
+        self.devices = devices
+        self.gpu_memory = gpu_memory
+        self.mps = mps
+        self.save_epochs = save_epochs

@@ -16,15 +16,19 @@ import platform
 import sys
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ._checkpoint.fold_folders import FoldFolders
+from ._checkpoint.locations import resolve_checkpoint
+from ._checkpoint.locks import SearchLock
+from ._checkpoint.relatives import relative_text
+from ._checkpoint.store import CheckpointStore
 from ._exceptions import FingerprintError, NothingReusedWarning, VersionMixWarning
-from ._fingerprint import digest, fingerprint, parameter_table, summarize
-from ._locations import resolve_checkpoint
-from ._locks import SearchLock
+from ._keys.fingerprint import digest, fingerprint, parameter_table
+from ._keys.summaries import summarize
 from ._records import (
     FoldOutcome,
     FoldRecord,
@@ -40,7 +44,6 @@ from ._sklearn_compat import (
     score_settings,
     scorers_by_name,
 )
-from ._store import CheckpointStore
 
 __all__ = ["PlannedFold", "SearchSession"]
 
@@ -54,19 +57,21 @@ _NOT_THE_SPACE = frozenset(
     {
         "checkpoint",
         "cv",
+        "devices",
         "error_score",
         "estimator",
+        "gpu_memory",
         "max_retries",
+        "mps",
         "n_jobs",
         "pre_dispatch",
         "refit",
         "return_train_score",
+        "save_epochs",
         "scoring",
         "verbose",
     }
 )
-
-_MOST_RELATIVES = 200
 
 # Import name -> the distributions that may have brought it.
 _DISTRIBUTIONS = {
@@ -116,6 +121,7 @@ class SearchSession:
         self._relative: str | None = None
         self._old_versions: set[tuple[tuple[str, str], ...]] = set()
         self.path: Path | None = None
+        self._folders: FoldFolders | None = None
         self.n_resumed = 0
         self._n_run = self._n_failed = 0
 
@@ -127,6 +133,7 @@ class SearchSession:
         if self._store is None:
             self.path = resolve_checkpoint(self._checkpoint)
             self._store = CheckpointStore(self.path)
+            self._folders = FoldFolders(self.path)
 
     def close(self) -> None:
         """Close the checkpoint and let others run this search."""
@@ -136,6 +143,7 @@ class SearchSession:
         if self._store is not None:
             self._store.close()
             self._store = None
+            self.folders.close()
 
     @property
     def store(self) -> CheckpointStore:
@@ -143,6 +151,17 @@ class SearchSession:
         self.open()
         assert self._store is not None
         return self._store
+
+    @property
+    def folders(self) -> FoldFolders:
+        """Where folds keep files until they are done."""
+        assert self._folders is not None
+        return self._folders
+
+    def refit_folder(self, parameters: Mapping[str, Any]) -> Path:
+        """Give the directory of the refit with these parameters."""
+        key = digest("refit", self._family, fingerprint(dict(parameters), "candidate"))
+        return self.folders.of(key)
 
     def resumption(self) -> Resumption:
         """Give an account of the fit."""
@@ -195,7 +214,7 @@ class SearchSession:
             self._relative = None
         return planned
 
-    def save(self, outcomes: Iterable[tuple[PlannedFold, FoldOutcome]]) -> None:
+    def save(self, outcomes: Sequence[tuple[PlannedFold, FoldOutcome]]) -> None:
         """Store what came of folds. They are on the disk when this returns."""
         records: list[FoldRecord] = []
         for fold, outcome in outcomes:
@@ -204,6 +223,10 @@ class SearchSession:
             records.extend(self._records(fold, outcome))
         if records:
             self.store.save(records)
+        for fold, outcome in outcomes:
+            # A worker that died left there from where the next try can go on.
+            if outcome.died is None:
+                self.folders.remove(fold.key)
 
     def merged(self, fold: PlannedFold, result: dict[str, Any]) -> dict[str, Any]:
         """Put stored scores in the place of those that were computed again.
@@ -280,9 +303,7 @@ class SearchSession:
         lock = SearchLock(self.path, record.key)
         lock.acquire()
         self._lock = lock
-        self._relative = _relative_text(
-            self.path, record, self.store.searches()[:_MOST_RELATIVES]
-        )
+        self._relative = relative_text(self.path, record, self.store.searches())
         self._search_number = self.store.register(record)
 
     def _key_of(self, value: object, name: str) -> str:
@@ -329,6 +350,7 @@ class SearchSession:
         )
         result = None
         if is_complete:
+            self.folders.remove(key)  # if a kill came after the commit
             first = next(iter(found.values()))
             self._note_versions(first.versions)
             result = finished_result(
@@ -435,69 +457,3 @@ def _version_now(name: str) -> str | None:
         except importlib.metadata.PackageNotFoundError:
             continue
     return None
-
-
-# ---------------------------------------------------------------------------
-# Near relatives
-
-
-def _relative_text(
-    path: Path, search: SearchRecord, others: Sequence[SearchRecord]
-) -> str | None:
-    """Say how the nearest relative differs, if its folds cannot be used.
-
-    Searches that this run itself has started are no relatives: in nested
-    cross-validation each has other data, and that is no surprise to anybody.
-    """
-    nearest: list[str] | None = None
-    for other in others:
-        if other.run == search.run or _estimator_class(other) != _estimator_class(
-            search
-        ):
-            continue
-        changes = _changes(other.parts, search.parts)
-        if not changes:
-            return None  # the same but for the candidates
-        if nearest is None or len(changes) < len(nearest):
-            nearest = changes
-    if nearest is None:
-        return None
-    return (
-        f"The checkpoint {path} holds folds of a similar search, but none of them can "
-        "be used for this one, because of what has changed since: "
-        f"{'; '.join(nearest)}. All folds run."
-    )
-
-
-def _estimator_class(search: SearchRecord) -> str:
-    return search.parts["estimator"].get("", ("", ""))[1]
-
-
-def _changes(
-    old: dict[str, dict[str, tuple[str, str]]],
-    new: dict[str, dict[str, tuple[str, str]]],
-) -> list[str]:
-    changes = []
-    for part in new:
-        before, after = old.get(part, {}), new[part]
-        if part == "scorer" and {k for k, _ in after.values()} <= {
-            k for k, _ in before.values()
-        }:
-            continue
-        for name in dict.fromkeys([*before, *after]):
-            was, now = before.get(name), after.get(name)
-            if was is not None and now is not None and was[0] == now[0]:
-                continue
-            changes.append(_change(part, name, was, now))
-    return changes
-
-
-def _change(
-    part: str, name: str, was: tuple[str, str] | None, now: tuple[str, str] | None
-) -> str:
-    label = f"{part} {name!r}" if name else f"code of {part}"
-    if part == "estimator" and name:
-        label = f"estimator parameter {name!r}"
-    if was is not None and now is not None and was[1] == now[1]:
-        return f"{label}: other content ({now[1]})"
-    return f"{label}: {was[1] if was else '(none)'} -> {now[1] if now else '(none)'}"

@@ -13,7 +13,8 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from sklearn.datasets import load_iris
 
-from resumable_search import _pool
+from resumable_search._engine import resting as _resting
+from tests.fake_mps import fake, place  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def no_process_left_behind():
     yield
     # joblib's own workers, where a nested search may have workers at rest.
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
-    _pool._end_resting()
+    _resting.end_all()
     deadline = time.monotonic() + 5
     while (left := _workers()) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -48,7 +49,7 @@ def _workers():
 
 def _is_worker(process):
     try:
-        return "resumable_search._worker" in " ".join(process.cmdline())
+        return "resumable_search._engine.worker" in " ".join(process.cmdline())
     except psutil.Error:
         return False
 

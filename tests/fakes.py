@@ -1,15 +1,20 @@
 """Estimators that count, crash, print, hang. Picklable, and quick to fit."""
 
 import ctypes
+import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin
+
+from resumable_search import DeviceError
+from resumable_search._gpu.devices import Device, Memory
 
 
 class Logged(ClassifierMixin, BaseEstimator):
@@ -157,6 +162,125 @@ class RandomScore(Logged):
 
     def score(self, X, y=None):
         return float.fromhex(os.urandom(6).hex())
+
+
+class SeesGpu(Logged):
+    """Writes down what its worker was given; its score is the share in GB."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        cores = sorted(os.sched_getaffinity(0))
+        share = slot().get("share", 0)
+        line = json.dumps(
+            {
+                "pid": os.getpid(),
+                "value": self.value,
+                "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
+                "jax": os.environ.get("XLA_CLIENT_MEM_FRACTION"),
+                "threads": os.environ.get("OMP_NUM_THREADS"),
+                "share": share,
+                "cores": cores,
+            }
+        )
+        with Path(f"{self.log}.gpu").open("a") as file:
+            file.write(line + "\n")
+        return self
+
+
+class NeedsMemory(SeesGpu):
+    """Runs out of memory where its share is less than `value` GB."""
+
+    def __init__(
+        self, log, value=0.0, seconds=0.0, message="CUDA out of memory. Tried"
+    ):
+        super().__init__(log, value, seconds)
+        self.message = message
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        if slot()["share"] < self.value * 1e9:
+            raise RuntimeError(self.message)
+        return self
+
+
+class AbortsWhenShared(SeesGpu):
+    """Aborts, as a library does that finds no memory, where it has not 50 GB."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        if self.value < 0 and slot()["share"] < 50e9:
+            os.abort()
+        return self
+
+
+class Leaks(Logged):
+    """Keeps 60 MB for each fit."""
+
+    kept: ClassVar[list] = []
+
+    def act(self):
+        self.kept.append(np.ones(7_500_000))
+
+
+class FakeDevices:
+    """A machine with GPUs, as the driver would describe it.
+
+    Parameters
+    ----------
+    n_gpus : int
+        Number of GPUs, of 80 GB each.
+    n_instances : int
+        Number of MIG instances of the first; 0: it is not in MIG mode.
+    free : int
+        Bytes that are free on each device.
+    context : int
+        Bytes that a context takes.
+    """
+
+    def __init__(self, n_gpus=1, n_instances=0, free=80 * 10**9, context=10**9):
+        self.free = free
+        self.context = context
+        self._gpus = []
+        for number in range(n_gpus):
+            gpu = f"GPU-{number}{number}aa-fake"
+            parts = [Device(uuid=gpu, name="Fake 80GB", gpu=gpu)]
+            if number == 0 and n_instances:
+                parts = [
+                    Device(
+                        uuid=f"MIG-{i}{i}bb-fake",
+                        name="Fake 1g.10gb",
+                        gpu=gpu,
+                        aliases=(f"MIG-{gpu}/{i + 7}/0",),
+                    )
+                    for i in range(n_instances)
+                ]
+            self._gpus.append(parts)
+
+    def gpus(self):
+        return self._gpus
+
+    def memory(self, device):
+        return Memory(total=80 * 10**9, free=self.free)
+
+    def context_bytes(self, device):
+        return self.context
+
+
+class NoDevices(FakeDevices):
+    """A machine without a driver."""
+
+    def gpus(self):
+        raise DeviceError("No NVIDIA GPU can be used: there is no driver.")
+
+
+def slot():
+    """Give what this worker was told about its slot."""
+    return json.loads(os.environ.get("_RESUMABLE_SEARCH_SLOT", "{}"))
+
+
+def gpu_notes(log):
+    """Give what `SeesGpu` wrote down, one dict for each fit."""
+    return [json.loads(line) for line in Path(f"{log}.gpu").read_text().splitlines()]
 
 
 def fits(log):

@@ -16,8 +16,9 @@ from resumable_search import (
     CheckpointFormatError,
     CheckpointWriteError,
 )
+from resumable_search._checkpoint.schema import FORMAT
+from resumable_search._checkpoint.store import CheckpointStore
 from resumable_search._records import FoldRecord, FoldState, SearchRecord
-from resumable_search._store import FORMAT, CheckpointStore
 
 
 @pytest.fixture
@@ -282,7 +283,7 @@ WRITER = """
     import sys
     from pathlib import Path
     from resumable_search._records import FoldRecord, FoldState
-    from resumable_search._store import CheckpointStore
+    from resumable_search._checkpoint.store import CheckpointStore
 
     store = CheckpointStore(Path(sys.argv[1]))
     print("open", flush=True)

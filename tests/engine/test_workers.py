@@ -16,9 +16,11 @@ from resumable_search import (
     WorkerDiedError,
     WorkerError,
     WorkerStartError,
-    _pool,
-    _process,
 )
+from resumable_search._engine import pool as _pool
+from resumable_search._engine import process as _process
+from resumable_search._engine import resting as _resting
+from resumable_search._gpu.devices import SlotPlan
 from tests import fakes
 
 GRID = {"value": [-1.0, 1.0, 2.0]}
@@ -173,12 +175,13 @@ def test_workers_are_renewed_when_the_environment_has_changed(data, log, monkeyp
 
 def test_workers_that_hold_a_gpu_do_not_rest(monkeypatch):
     """Their memory is free before the refit."""
-    pool = _pool.WorkerPool(1, {})
-    pool._slots.append(_pool._Slot(_process.start({})))
-    process = psutil.Process(pool._slots[0].process.pid)
+    pool = _pool.WorkerPool([SlotPlan()], {})
+    (slot,) = pool._slots
+    slot.start()
+    process = psutil.Process(slot.process.pid)
     pool.rest()
     assert process.is_running()
-    pool._slots[0].holds_gpu = True
+    slot.holds_gpu = True
     pool.rest()
     assert not process.is_running()
 
@@ -186,7 +189,7 @@ def test_workers_that_hold_a_gpu_do_not_rest(monkeypatch):
 def test_workers_that_do_not_start_end_the_search(data, monkeypatch):
     """An environment in which no worker starts is an error, not a loop."""
     monkeypatch.setattr(_process, "_BOOTSTRAP", "raise SystemExit('no module')")
-    _pool._end_resting()
+    _resting.end_all()
     with pytest.raises(WorkerStartError, match=r"3 in a row.*exit code 1"):
         search(DummyClassifier(), {"strategy": ["prior"]}, n_jobs=2).fit(*data)
 
@@ -225,7 +228,8 @@ def test_a_long_fold_does_not_hold_up_those_queued_behind_it(data, log):
 
 
 SLEEPER = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & ignores it
     import numpy as np
     from resumable_search import ResumableGridSearchCV
     from tests.fakes import Logged

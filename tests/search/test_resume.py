@@ -18,7 +18,7 @@ from resumable_search import (
     VersionMixWarning,
     _session,
 )
-from resumable_search._store import CheckpointStore
+from resumable_search._checkpoint.store import CheckpointStore
 from tests import fakes
 from tests.conftest import assert_same_results
 

@@ -34,15 +34,18 @@ from sklearn.model_selection import KFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from resumable_search import _fingerprint
 from resumable_search._exceptions import FingerprintError
-from resumable_search._fingerprint import (
+from resumable_search._keys import arrays as _array_keys
+from resumable_search._keys import handlers as _key_handlers
+from resumable_search._keys.encoding import node
+from resumable_search._keys.fingerprint import (
     digest,
     fingerprint,
     parameter_table,
     register_key,
     summarize,
 )
+from resumable_search._keys.walk import Walk
 
 
 class Colour(enum.Enum):
@@ -266,7 +269,7 @@ def test_array_from_a_memory_map_has_the_key_of_the_array(tmp_path):
 
 def test_large_array_in_fortran_order_has_the_key_of_the_array(monkeypatch):
     """An array is hashed in pieces without a copy of the whole."""
-    monkeypatch.setattr(_fingerprint, "_CHUNK", 1000)
+    monkeypatch.setattr(_array_keys, "_CHUNK", 1000)
     array = np.random.RandomState(0).rand(300, 100)
     assert fingerprint(np.asfortranarray(array)) == fingerprint(array)
 
@@ -312,9 +315,9 @@ def test_dense_graph_of_functions_takes_linear_time():
 
 def test_dict_in_many_forms_has_one_key():
     """The fast way for plain candidates gives what the general walk gives."""
-    walk = _fingerprint._Walk()
+    walk = Walk(_key_handlers.handler_of)
     plain = {"b": 1, "a": "x", 3: None}
-    general = _fingerprint.node(b"dict", walk.items(plain.items(), ordered=False))
+    general = node(b"dict", walk.items(plain.items(), ordered=False))
     assert walk.encode(plain) == general
 
 
@@ -507,8 +510,8 @@ class Keyed(Connection):
 def registered():
     register_key(Connection, lambda connection: connection.address)
     yield
-    _fingerprint._registered.clear()
-    _fingerprint._handlers.clear()
+    _key_handlers._registered.clear()
+    _key_handlers._handlers.clear()
 
 
 def test_registered_key_stands_for_the_object(registered):
@@ -665,7 +668,7 @@ def test_fingerprint_imports_no_framework():
     """The parent process imports no deep learning framework for its keys."""
     script = (
         "import sys\n"
-        "from resumable_search._fingerprint import fingerprint\n"
+        "from resumable_search._keys.fingerprint import fingerprint\n"
         "fingerprint({'a': [1.0, len]})\n"
         "print({'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules))"
     )
@@ -679,7 +682,7 @@ KERAS_SCRIPT = """
 import json
 import keras
 from keras import callbacks, layers, losses, metrics, optimizers, regularizers
-from resumable_search._fingerprint import fingerprint
+from resumable_search._keys.fingerprint import fingerprint
 
 def loss(y_true, y_pred):
     return y_true - y_pred * FACTOR

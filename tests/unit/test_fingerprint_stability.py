@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from resumable_search._code_keys import normalise
+from resumable_search._keys.bytecode import normalise
 
 PRELUDE = """
 import json, sys
 sys.path[:0] = {paths}
-from resumable_search._fingerprint import fingerprint
+from resumable_search._keys.fingerprint import fingerprint
 """
 
 SCRIPT = '''

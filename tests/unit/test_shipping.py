@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 
-from resumable_search._shipping import Workspace, dump, load, remove_abandoned
+from resumable_search._engine.shipping import Workspace, dump, load, remove_abandoned
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path, monkeypatch
     """The directory of a living process stays."""
     monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
     code = (
-        "import sys; from resumable_search._shipping import Workspace; "
+        "import sys; from resumable_search._engine.shipping import Workspace; "
         "w = Workspace(); print(w.path, flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
@@ -99,7 +99,7 @@ def test_a_full_disk_says_where_and_what_to_do(tmp_path, monkeypatch):
     def full(value, path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("resumable_search._shipping.dump", full)
+    monkeypatch.setattr("resumable_search._engine.shipping.dump", full)
     with pytest.raises(OSError, match=r"JOBLIB_TEMP_FOLDER"):
         workspace.put([1])
     workspace.close()

@@ -21,11 +21,11 @@ from resumable_search import (
     CheckpointLocationWarning,
     CheckpointLockedError,
     CheckpointWriteError,
-    _module_stamps,
 )
-from resumable_search._devices import holds_gpu
-from resumable_search._locations import resolve_checkpoint
-from resumable_search._locks import SearchLock
+from resumable_search._checkpoint.locations import resolve_checkpoint
+from resumable_search._checkpoint.locks import SearchLock
+from resumable_search._engine import module_stamps as _module_stamps
+from resumable_search._gpu.devices import holds_gpu
 from resumable_search._progress import Progress
 from resumable_search._random_states import RecordedSplitter, is_unseeded
 
@@ -198,7 +198,7 @@ def test_a_given_place_that_cannot_be_made_is_an_error():
 
 HOLDER = (
     "import sys; from pathlib import Path; "
-    "from resumable_search._locks import SearchLock; "
+    "from resumable_search._checkpoint.locks import SearchLock; "
     "lock = SearchLock(Path(sys.argv[1]), 'key'); lock.acquire(); "
     "print('held', flush=True); sys.stdin.read()"
 )

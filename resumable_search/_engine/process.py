@@ -23,7 +23,7 @@ __all__ = ["WorkerProcess", "start"]
 # The child sets its path before it imports anything that could be shadowed.
 _BOOTSTRAP = (
     "import sys; sys.path[:] = sys.argv[3:]; "
-    "from resumable_search._worker import main; "
+    "from resumable_search._engine.worker import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]))"
 )
 

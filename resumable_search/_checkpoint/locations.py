@@ -6,7 +6,7 @@ from pathlib import Path
 
 import platformdirs
 
-from ._exceptions import CheckpointLocationWarning, CheckpointWriteError
+from .._exceptions import CheckpointLocationWarning, CheckpointWriteError
 
 __all__ = ["ENVIRONMENT_VARIABLE", "resolve_checkpoint"]
 

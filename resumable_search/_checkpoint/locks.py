@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ._exceptions import CheckpointLockedError, CheckpointWriteError
+from .._exceptions import CheckpointLockedError, CheckpointWriteError
 
 __all__ = ["SearchLock"]
 

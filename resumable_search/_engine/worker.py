@@ -7,7 +7,7 @@
       |------------------------------------->        |
       |  ("recall",)                                 v
       |------------------------------------->  main thread: run the fold
-      |  ("done" | "error" | ..., id, bytes)         |
+      |  ("done" | "error" | ..., id, bytes, status) |
       |<---------------------------------------------+
 
 The reader thread takes tasks off the pipe while a fold runs, so the parent never
@@ -30,18 +30,22 @@ import time
 import traceback
 import warnings
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
 
-from . import _module_stamps
-from ._devices import holds_gpu
-from ._locations import ENVIRONMENT_VARIABLE
-from ._records import WorkerWarning
-from ._shipping import load
-from ._sklearn_compat import run_fold
+from .. import _folds
+from .._checkpoint.locations import ENVIRONMENT_VARIABLE
+from .._folds import RunningFold
+from .._frameworks import hooks as _frameworks
+from .._gpu.devices import holds_gpu
+from .._records import WorkerWarning
+from .._sklearn_compat import run_fold
+from . import module_stamps as _module_stamps
+from .shipping import load
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
 IDLE_SECONDS = 300.0
@@ -111,7 +115,8 @@ class _FoldRunner:
 
     def run(self, task: tuple[Any, ...]) -> tuple[str, bytes]:
         """Run a task; give the kind of the answer and its pickled content."""
-        _, _, context_path, split_path, payload = task
+        _, _, context_path, split_path, payload, directory, save_epochs = task
+        fold = RunningFold(lambda: Path(directory), save_epochs)
         caught: list[WorkerWarning] = []
         try:
             with _warnings_into(caught):
@@ -122,9 +127,10 @@ class _FoldRunner:
                 self._check_modules()
                 filters = self._context["warning_filters"]
                 warnings.filters[:] = filters  # type: ignore[index]
-                result, failed = run_fold(
-                    self._context["call"], split, parameters, progress, position
-                )
+                with _folds.run(fold):
+                    result, failed = run_fold(
+                        self._context["call"], split, parameters, progress, position
+                    )
             self._check_modules()
         except _OtherCodeError as exc:
             return exc.verdict, _pickled(exc.file)
@@ -272,17 +278,33 @@ def main(connection_fd: int, parent: int) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     threading.Thread(target=inbox.read_forever, daemon=True, name="reader").start()
     del sys.argv[1:]
+    _frameworks.follow()
     runner = _FoldRunner()
     inbox.send("hello")
     # Parallel estimators get threads in here, as they do in joblib's own workers.
     with parallel_config(backend=ThreadingBackend(nesting_level=1), n_jobs=None):
         while (task := inbox.next(IDLE_SECONDS)) is not None:
+            if task[0] == "warm":
+                _frameworks.warm(task[1])
+                inbox.send("warm")
+                continue
             kind, content = runner.run(task)
             _flush_output()
-            inbox.send(kind, task[1], content, holds_gpu())
+            inbox.send(kind, task[1], content, _status())
             if kind == "stale":
                 break
+            _frameworks.clear()
     inbox.send("bye")
+
+
+def _status() -> dict[str, Any]:
+    """Tell what the parent needs to know of this process after each fold."""
+    frameworks = _frameworks.imported()
+    return {
+        "holds_gpu": holds_gpu(),
+        "frameworks": frameworks,
+        "private_bytes": _frameworks.private_bytes(),
+    }
 
 
 def _flush_output() -> None:

@@ -1,0 +1,1 @@
+"""The file that holds finished folds, and what lies beside it."""

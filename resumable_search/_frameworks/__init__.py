@@ -1,0 +1,1 @@
+"""What is done about Keras, TensorFlow, JAX, PyTorch and skorch in a process."""

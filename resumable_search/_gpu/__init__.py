@@ -1,0 +1,1 @@
+"""Which GPUs the workers share, and how."""

@@ -1,0 +1,1 @@
+"""What counts as the same fold: stable keys for values, data and code."""

@@ -1,0 +1,218 @@
+"""Key bytecode by what it does, freed from all that says how it was written down.
+
+Lines, comments, names of files and the places of constants do not count, nor in which
+order the compiler laid the blocks out.
+"""
+
+import dis
+import itertools
+import sys
+import types
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .control_flow import Node, canonical
+from .encoding import PYTHON_ATOMS, encode_str, node
+
+_NOISE = {"NOP", "CACHE", "EXTENDED_ARG", "RESUME", "NOT_TAKEN"}
+_JUMPS = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+_JUMP_LABELS = {name.encode() + b" " for name in _JUMPS}
+_ENDS = {"RETURN_VALUE", "RAISE_VARARGS", "RERAISE"}
+# These cannot raise: whether a "try" covers them is left to the compiler's mood.
+_SILENT = {"LOAD_CONST", "STORE_FAST", "COPY", "SWAP", "POP_TOP", "RETURN_VALUE"}
+if sys.version_info >= (3, 12):  # before that it could be unbound
+    _SILENT.add("LOAD_FAST")
+_GLOBAL_READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
+# *args, **kwargs, generator, coroutine, iterable coroutine, async generator; the
+# other flags say how the code was written (nested, with a docstring).
+_FLAGS = 0x04 | 0x08 | 0x20 | 0x80 | 0x100 | 0x200
+# What a class body or a module stores only to describe itself.
+_BODY_NOISE = {
+    *("__doc__", "__module__", "__qualname__"),
+    *("__firstlineno__", "__static_attributes__"),
+}
+
+# By identity, and kept alive for that: in Python 3.11 code objects are equal when only
+# their exception tables differ.
+_normalised: dict[int, tuple[types.CodeType, "Code"]] = {}
+_NORMALISED_LIMIT = 4096
+
+
+class Code(NamedTuple):
+    """Bytecode without its layout, and what it reads from outside."""
+
+    key: bytes
+    globals: frozenset[str]
+    attributes: frozenset[str]
+    imports: frozenset[tuple[int, str]]
+
+
+class _Instruction(NamedTuple):
+    label: bytes
+    target: int | None  # where it jumps to
+    falls: bool  # whether the next instruction may follow
+    handler: tuple[int, int, bool] | None  # where an exception goes
+
+
+def normalise(code: types.CodeType) -> Code:
+    """Key bytecode by what it does, whatever lines, files and comments it has."""
+    known = _normalised.get(id(code))
+    if known is None:
+        if len(_normalised) >= _NORMALISED_LIMIT:
+            _normalised.clear()
+        known = _normalised[id(code)] = (code, _normalise(code))
+    return known[1]
+
+
+def _normalise(code: types.CodeType) -> Code:
+    items = [item for item in dis.get_instructions(code) if item.opname not in _NOISE]
+    items = _without_body_noise(items)
+    reads, attributes, imports = set(), set(), set()
+    for position, item in enumerate(items):
+        if item.opname in _GLOBAL_READS:
+            reads.add(item.argval)
+        elif item.opname == "IMPORT_NAME":
+            level = items[position - 2].argval if position > 1 else 0
+            imports.add((level if isinstance(level, int) else 0, item.argval))
+        elif item.opcode in dis.hasname:
+            attributes.add(item.argval)
+    inner = [normalise(c) for c in code.co_consts if isinstance(c, types.CodeType)]
+    arguments = code.co_argcount + code.co_kwonlyargcount
+    arguments += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    head = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
+    key = node(
+        b"code",
+        itertools.chain(
+            map(_constant, (*head, code.co_flags & _FLAGS)),
+            map(encode_str, code.co_varnames[:arguments]),
+            canonical(_successors(_instructions(items, code))),
+        ),
+    )
+    return Code(
+        key,
+        frozenset(reads.union(*(c.globals for c in inner))),
+        frozenset(attributes.union(*(c.attributes for c in inner))),
+        frozenset(imports.union(*(c.imports for c in inner))),
+    )
+
+
+def _constant(value: object) -> bytes:
+    atom = PYTHON_ATOMS.get(type(value))
+    if atom is not None:
+        return atom(value)
+    if isinstance(value, types.CodeType):
+        return normalise(value).key
+    if isinstance(value, tuple):
+        return node(b"tuple", map(_constant, value))
+    if isinstance(value, frozenset):
+        return node(b"frozenset", sorted(map(_constant, value)))
+    return node(type(value).__name__.encode(), (encode_str(repr(value)),))
+
+
+def _argument(item: dis.Instruction) -> bytes:
+    """Encode an instruction's argument by value, not by its place in a table."""
+    if item.opcode in dis.hasconst or item.opname == "KW_NAMES":
+        return _constant(item.argval)
+    if item.opcode in dis.hasname:
+        # The low bits say whether a call follows.
+        bits = 3 if item.opname == "LOAD_SUPER_ATTR" else 1
+        flagged = item.opname in ("LOAD_GLOBAL", "LOAD_SUPER_ATTR") or (
+            item.opname == "LOAD_ATTR" and sys.version_info >= (3, 12)
+        )
+        low = (item.arg or 0) & bits if flagged else 0
+        return encode_str(item.argval) + b"%d" % low
+    if item.opcode in dis.haslocal or item.opcode in dis.hasfree:
+        return encode_str(item.argval)
+    if item.opcode in dis.hascompare:
+        return encode_str(item.argrepr)
+    return _constant(item.arg)
+
+
+def _simple_steps(item: dis.Instruction) -> Iterator[tuple[str, bytes]]:
+    """Split what the compiler joins only where both stand on the same line."""
+    if item.opname == "RETURN_CONST":
+        yield "LOAD_CONST", _constant(item.argval)
+        yield "RETURN_VALUE", b""
+    elif item.opcode in dis.haslocal and isinstance(item.argval, tuple):
+        half = len(item.opname) // 2
+        yield item.opname[:half], encode_str(item.argval[0])
+        yield item.opname[half + 1 :], encode_str(item.argval[1])
+    else:
+        jump = item.opcode in dis.hasjrel or item.opcode in dis.hasjabs
+        yield item.opname, b"" if jump else _argument(item)
+
+
+def _without_body_noise(items: list[dis.Instruction]) -> list[dis.Instruction]:
+    """Drop what a class body or a module stores only to describe itself."""
+    kept: list[dis.Instruction] = []
+    for item in items:
+        if (
+            kept
+            and item.opname == "STORE_NAME"
+            and item.argval in _BODY_NOISE
+            and kept[-1].opname in ("LOAD_CONST", "LOAD_NAME")
+        ):
+            kept.pop()
+        else:
+            kept.append(item)
+    return kept
+
+
+def _instructions(items: list[dis.Instruction], code: types.CodeType) -> list[Any]:
+    """Resolve jumps and exception handlers to positions in the list."""
+    steps = [(item, step) for item in items for step in _simple_steps(item)]
+    offsets = [item.offset for item, _step in steps]
+    table = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    result: list[_Instruction] = []
+    for item, (name, argument) in steps:
+        jumps = item.opcode in dis.hasjrel or item.opcode in dis.hasjabs
+        target = bisect_left(offsets, item.argval) if jumps else None
+        covering = () if name in _SILENT else table
+        entry = next((e for e in covering if e.start <= item.offset < e.end), None)
+        name = name.replace("JUMP_FORWARD_IF", "JUMP_IF")
+        name = name.replace("JUMP_BACKWARD_IF", "JUMP_IF")
+        result.append(
+            _Instruction(
+                name.encode() + b" " + argument,
+                target,
+                name not in _ENDS and name not in _JUMPS,
+                entry
+                and (bisect_left(offsets, entry.target), entry.depth, entry.lasti),
+            )
+        )
+    return result
+
+
+def _successors(program: list[_Instruction]) -> list[Node]:
+    """List what may follow each instruction, seen through unconditional jumps.
+
+    Branches are turned so that the same test always reads the same way: where the
+    compiler puts the two sides depends on line numbers.
+    """
+
+    def real(index: int) -> int:
+        seen = set()
+        while index < len(program) and program[index].label in _JUMP_LABELS:
+            if index in seen:
+                return -1  # a loop without a body
+            seen.add(index)
+            index = program[index].target or 0
+        return index
+
+    result = []
+    for index, step in enumerate(program):
+        label, following = step.label, []
+        if step.falls:
+            following.append(real(index + 1))
+        if step.target is not None:
+            following.append(real(step.target))
+        if label in (b"POP_JUMP_IF_TRUE ", b"POP_JUMP_IF_NONE "):
+            label = label.replace(b"TRUE", b"FALSE").replace(b"IF_NONE", b"IF_NOT_NONE")
+            following.reverse()
+        if step.handler is not None:
+            handler, depth, lasti = step.handler
+            following.append(real(handler))
+            label += b"!%d,%d" % (depth, lasti)
+        result.append((label, tuple(following)))
+    return result

@@ -1,0 +1,175 @@
+"""Keys of values: the same for equal values in every process, different otherwise.
+
+The walk (`_walk`) goes over a value's structure. Each part is encoded so that it tells
+its own length (`_encoding`), and hashed under the name of its kind; `_key_handlers`
+says which class is of which kind:
+
+- numbers, text and containers by value; dicts and sets in no particular order
+  (`_encoding`, `_python_keys`)
+- arrays, frames and sparse matrices by type, shape and content, not by layout
+  (`_array_keys`)
+- estimators by class and parameters (`_library_keys`); Keras objects by configuration
+  and weights (`_keras_keys`)
+- functions and classes by name or by what they do (`_code_keys`)
+- what has a key of its own (`register_key`, ``__resumable_search_key__``) by that
+- anything else by its class and the state that pickle would store (`_instance_keys`)
+
+What pickle refuses has no key: better an error than another value's score.
+"""
+
+import hashlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .._exceptions import FingerprintError
+from .encoding import encode_str
+from .handlers import handler_of, has_fixed_key, register
+from .summaries import summarize
+from .walk import Unkeyable, Walk
+
+__all__ = ["digest", "fingerprint", "parameter_table", "register_key", "summarize"]
+
+
+def fingerprint(value: object, name: str = "value") -> str:
+    """Give a key that is the same for equal values, in this process and any other.
+
+    Parameters
+    ----------
+    value : object
+        What a score depends on: an estimator, a parameter's value, data, a scorer.
+    name : str, default="value"
+        What errors call it, such as ``"estimator"``.
+
+    Returns
+    -------
+    str
+        128 bits as 32 hexadecimal digits.
+
+    Raises
+    ------
+    FingerprintError
+        If the value, or one inside it, has no key that is sure to change with it.
+    """
+    try:
+        code = Walk(handler_of).encode(value)
+    except Unkeyable as error:
+        path = name + "".join(reversed(error.path))
+        raise FingerprintError(_explain(path, error)) from error
+    except RecursionError as error:
+        raise FingerprintError(
+            f"The value of {name} must not be nested deeper than Python's recursion "
+            f"limit of {sys.getrecursionlimit()} allows. Got {summarize(value)}."
+        ) from error
+    return hashlib.blake2b(code, digest_size=16).hexdigest()
+
+
+def _explain(path: str, error: Unkeyable) -> str:
+    cls = type(error.value)
+    kind = f"{cls.__module__}.{cls.__qualname__}"
+    return (
+        f"{path} must be something that tells when it has changed, because finished "
+        f"folds are only reused for equal values. Got {summarize(error.value)} of type "
+        f"{kind} instead: {error}. Open files, locks, connections, generators and the "
+        "like have no content to compare. Create it inside the function or method that "
+        "needs it, or give its class a method __resumable_search_key__(self) that "
+        "returns a plain value which changes when results do, or call "
+        f"resumable_search.register_key({cls.__name__}, function) for a class that is "
+        "not yours."
+    )
+
+
+def register_key(cls: type, function: Callable[[Any], object]) -> None:
+    """Say how the objects of a class are told apart when folds are reused.
+
+    A finished fold is reused when the estimator, the parameters, the data, the splits
+    and the scorer are the ones it was computed with. Most objects are compared by
+    their content. For a class where that cannot work (it holds a connection, say), or
+    where less is enough, give a function that returns what counts. A class of your own
+    can have a method ``__resumable_search_key__(self)`` instead.
+
+    Parameters
+    ----------
+    cls : type
+        The class. Its subclasses are included, unless they have a function of theirs.
+        Not one of Python's and NumPy's values and containers.
+    function : callable
+        Called with the object. Returns a value that is different when the scores may
+        be: a number, text, an array, a tuple or dict of such values, ... It is
+        compared along with the name of the object's class.
+
+    Raises
+    ------
+    TypeError
+        If `cls` is not such a class, or `function` cannot be called.
+
+    Examples
+    --------
+    >>> from resumable_search import register_key
+    >>> class Tokenizer:
+    ...     def __init__(self, path):
+    ...         self.path, self.file = path, open(path)
+    >>> register_key(Tokenizer, lambda tokenizer: tokenizer.path)
+    """
+    if not isinstance(cls, type) or has_fixed_key(cls):
+        raise TypeError(
+            "The 'cls' parameter of register_key must be a class other than Python's "
+            f"and NumPy's own values and containers. Got {cls!r} instead."
+        )
+    if not callable(function):
+        raise TypeError(
+            "The 'function' parameter of register_key must be a callable that takes "
+            f"an object of the class. Got {function!r} instead."
+        )
+    register(cls, function)
+
+
+def digest(*parts: str) -> str:
+    """Combine fingerprints, in this order, into one."""
+    content = b"".join(map(encode_str, parts))
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def parameter_table(estimator: Any) -> dict[str, tuple[str, str]]:
+    """List an estimator's parameters, nested ones too, to say later what changed.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        For each parameter its fingerprint (empty where there is none) and a short
+        text. ``""`` is the estimator's class. An estimator within is listed by its
+        class; its parameters follow under ``name__parameter``.
+    """
+    values = {"": estimator, **estimator.get_params(deep=True)}
+    return {
+        name: (_fingerprint_or_empty(_outline(value), name), _describe(value))
+        for name, value in sorted(values.items())
+    }
+
+
+def _is_estimator(value: object) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+def _outline(value: object) -> object:
+    if _is_estimator(value):
+        return type(value)
+    if type(value) in (list, tuple):
+        return [_outline(item) for item in value]  # type: ignore[attr-defined]
+    return value
+
+
+def _fingerprint_or_empty(value: object, name: str) -> str:
+    try:
+        return fingerprint(value, name)
+    except FingerprintError:
+        return ""
+
+
+def _describe(value: object) -> str:
+    cls = type(value)
+    return (
+        f"{cls.__module__}.{cls.__qualname__}"
+        if _is_estimator(value)
+        else summarize(value)
+    )

@@ -1,0 +1,168 @@
+"""Which handler encodes the values of which class.
+
+A class is looked up by itself, then among what was registered, then by the classes
+that it derives from, then by its methods. A pair says how: the handler, and whether
+instances may hold themselves, so that the walk has to number what it meets in them.
+"""
+
+import functools
+import logging
+import random
+import types
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .arrays import (
+    encode_array,
+    encode_dtype,
+    encode_extension_array,
+    encode_frame,
+    encode_index,
+    encode_series,
+    encode_sparse,
+    encode_tensor,
+)
+from .bytecode import normalise
+from .code import encode_class, encode_function
+from .encoding import ATOMS, node
+from .instances import encode_instance
+from .keras_objects import encode_callback, encode_keras, is_keras
+from .libraries import (
+    by_state,
+    encode_estimator,
+    encode_frozen,
+    encode_passthrough,
+    encode_requests,
+    seed_sequence,
+)
+from .library_code import class_name, package_of
+from .modules import encode_module
+from .python import (
+    encode_builtin,
+    encode_cached,
+    encode_dict,
+    encode_enum,
+    encode_method,
+    encode_partial,
+    encode_set,
+    sequence,
+    wrapper,
+)
+from .walk import Handler, Walk
+
+# What the user has registered, and the handlers that were looked up.
+_registered: dict[type, Callable[[Any], object]] = {}
+_handlers: WeakKeyDictionary[type, tuple[Handler, bool]] = WeakKeyDictionary()
+
+_EXACT: dict[type, tuple[Handler, bool]] = {
+    list: (sequence(b"list"), False),
+    tuple: (sequence(b"tuple"), False),
+    dict: (encode_dict, False),
+    set: (encode_set, False),
+    frozenset: (encode_set, False),
+    types.FunctionType: (encode_function, True),
+    types.MethodType: (encode_method, False),
+    types.BuiltinFunctionType: (encode_builtin, False),
+    types.MappingProxyType: (lambda walk, v: encode_dict(walk, dict(v)), False),
+    types.ModuleType: (lambda _walk, value: encode_module(value), False),
+    types.CodeType: (lambda _walk, value: normalise(value).key, False),
+    functools.partial: (encode_partial, False),
+    type(functools.lru_cache(len)): (encode_cached, False),
+    functools.cached_property: (wrapper("func"), False),
+    property: (wrapper("fget", "fset", "fdel"), False),
+    classmethod: (wrapper("__func__"), False),
+    staticmethod: (wrapper("__func__"), False),
+    random.Random: (by_state(lambda value: value.getstate()), False),
+    np.random.RandomState: (by_state(lambda v: v.get_state(legacy=False)), False),
+    np.random.Generator: (by_state(lambda value: value.bit_generator), False),
+    np.random.SeedSequence: (by_state(lambda value: value.state), False),
+}
+# Looked up in this order by isinstance, after the classes above.
+_BASES: list[tuple[type, tuple[Handler, bool]]] = [
+    (type, (encode_class, True)),
+    (Enum, (encode_enum, True)),
+    (np.ndarray, (encode_array, False)),
+    (np.generic, (encode_array, False)),
+    (np.dtype, (encode_dtype, False)),
+    (
+        np.random.BitGenerator,
+        (by_state(lambda value: (value.state, seed_sequence(value))), False),
+    ),
+    (set, (encode_set, False)),
+    (frozenset, (encode_set, False)),
+    # What a logger does with a message does not change a score.
+    (logging.Logger, (lambda _walk, _value: b"L", False)),
+]
+# By the name of a class's module, of a class that it derives from, and the handler.
+_BY_NAME: list[tuple[str, str, Handler]] = [
+    ("sklearn", "MetadataRequest", encode_requests),
+    ("sklearn", "_PassthroughScorer", encode_passthrough),
+    ("scipy", "rv_frozen", encode_frozen),
+    ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
+    ("scipy", "_spbase", encode_sparse),
+    ("scipy", "spmatrix", encode_sparse),
+    ("pandas", "DataFrame", encode_frame),
+    ("pandas", "Series", encode_series),
+    ("pandas", "Index", encode_index),
+    ("pandas", "ExtensionArray", encode_extension_array),
+    ("torch", "Tensor", encode_tensor),
+    ("torch", "TensorBase", encode_tensor),
+    ("jax", "ArrayImpl", encode_tensor),
+    ("tensorflow", "Tensor", encode_tensor),
+    ("tensorflow", "Variable", encode_tensor),
+    ("keras", "Variable", encode_tensor),
+    ("keras", "Callback", encode_callback),
+]
+
+
+def handler_of(cls: type) -> tuple[Handler, bool]:
+    """Give the handler for a class, and whether its instances may hold themselves."""
+    found = _EXACT.get(cls) or _handlers.get(cls)
+    if found is None:
+        found = _handlers[cls] = _find_handler(cls)
+    return found
+
+
+def _find_handler(cls: type) -> tuple[Handler, bool]:
+    if any(base in _registered for base in cls.__mro__):
+        return _encode_registered, False
+    if hasattr(cls, "__resumable_search_key__"):
+        return _encode_own_key, False
+    for base, found in _BASES:
+        if issubclass(cls, base):
+            return found
+    names = {(package_of(base), base.__name__) for base in cls.__mro__}
+    for package, name, handler in _BY_NAME:
+        if (package, name) in names:
+            return handler, False
+    if hasattr(cls, "get_params"):
+        return encode_estimator, False
+    if is_keras(cls) and hasattr(cls, "get_config"):
+        return encode_keras, False
+    return encode_instance, True
+
+
+def has_fixed_key(cls: type) -> bool:
+    """Say whether a class is one of Python's and NumPy's own values and containers."""
+    return cls in {object, *ATOMS, *_EXACT}
+
+
+def register(cls: type, function: Callable[[Any], object]) -> None:
+    """Key the objects of a class by what the function makes of them."""
+    _registered[cls] = function
+    _handlers.clear()
+
+
+def _encode_registered(walk: Walk, value: Any) -> bytes:
+    function = next(_registered[b] for b in type(value).__mro__ if b in _registered)
+    key = walk.child(" -> registered key", function(value))
+    return node(b"registered", (class_name(type(value)), key))
+
+
+def _encode_own_key(walk: Walk, value: Any) -> bytes:
+    key = walk.child(" -> own key", value.__resumable_search_key__())
+    return node(b"own", (class_name(type(value)), key))

@@ -1,0 +1,56 @@
+"""Keys of instances of any class: by the state that pickle would store."""
+
+import copyreg
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from .encoding import named, node
+from .library_code import is_library, resolves
+from .walk import Unkeyable, Walk
+
+
+def encode_instance(walk: Walk, value: Any) -> bytes:
+    """Key an instance by its class and the state that pickle would store."""
+    try:
+        special = copyreg.dispatch_table.get(type(value))
+        reduced = special(value) if special else value.__reduce_ex__(4)
+    except Exception as error:
+        raise Unkeyable(value, f"it cannot be pickled ({error})") from error
+    if isinstance(reduced, str):
+        return _encode_global(value, reduced)
+    rebuild, args, state, items, pairs = (*reduced, None, None, None)[:5]
+    if rebuild is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
+        rebuild, args = copyreg.__newobj__, (args[0], *args[1], args[2])  # type: ignore[attr-defined]
+    kept = isinstance(value, OrderedDict)
+    return node(
+        b"instance",
+        (
+            walk.encode(type(value)),
+            walk.encode(rebuild),
+            node(b"args", [walk.child("", argument) for argument in args]),
+            _encode_state(walk, state),
+            node(b"items", [walk.child("[...]", item) for item in items or ()]),
+            node(b"pairs", walk.items(pairs or (), ordered=kept)),
+        ),
+    )
+
+
+def _encode_state(walk: Walk, state: Any) -> bytes:
+    if isinstance(state, tuple) and len(state) == 2:  # __dict__ and slots
+        return node(b"state", [_encode_state(walk, part) for part in state])
+    if isinstance(state, dict) and all(isinstance(name, str) for name in state):
+        return node(b"state", walk.attributes(state))
+    return walk.child(" -> state", state)
+
+
+def _encode_global(value: object, name: str) -> bytes:
+    """Key what pickle stores by its name, once it is sure that the name finds it."""
+    places = [getattr(value, "__module__", None), type(value).__module__]
+    if isinstance(value, np.ufunc):
+        places += ["numpy", "scipy.special"]
+    for place in places:
+        if resolves(place, name, value):
+            return named(b"global", place if is_library(place) else None, name)
+    raise Unkeyable(value, f"no module is known to hold it under the name '{name}'")

@@ -1,0 +1,80 @@
+"""Keys of modules: a library's by name, the user's own by their source."""
+
+import hashlib
+import importlib.machinery
+import types
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .bytecode import Code, normalise
+from .encoding import encode_bytes, encode_str, named, node
+from .library_code import is_library, is_library_file
+
+
+def encode_module(module: types.ModuleType) -> bytes:
+    """Key a module that is itself a value: a library's by name, else by its source."""
+    if is_library(module.__name__):
+        return named(b"module", None, module.__name__)
+    return node(b"module", _source_keys([module.__name__]))
+
+
+def encode_imports(code: Code, package: str) -> bytes:
+    """Key the user's modules that code imports when it runs, by their source.
+
+    They may not be imported yet, and importing them here could start a framework; so
+    the same holds once they are imported, or the key would change on the way.
+    """
+    return node(b"imports", _source_keys(_absolute_imports(code, package)))
+
+
+def _absolute_imports(code: Code, package: str) -> Iterator[str]:
+    for level, name in sorted(code.imports):
+        base = name
+        if level:
+            parents = package.split(".")
+            base = ".".join([*parents[: len(parents) - level + 1], name]).strip(".")
+        yield base
+        # "from package import module" names a module too.
+        yield from (f"{base}.{attribute}" for attribute in sorted(code.attributes))
+
+
+def _source_keys(names: Iterable[str]) -> Iterator[bytes]:
+    todo, keys = list(names), dict[str, bytes]()
+    while todo:
+        name = todo.pop()
+        spec = None if name in keys else _find_spec(name)
+        if spec is None or spec.origin is None or is_library_file(spec.origin):
+            continue
+        if spec.origin in ("built-in", "frozen") or is_library(name):
+            continue
+        content = Path(spec.origin).read_bytes()
+        if not spec.origin.endswith(".py"):
+            keys[name] = encode_bytes(hashlib.sha256(content).digest())
+            continue
+        code = normalise(compile(content, "module", "exec", dont_inherit=True))
+        keys[name] = code.key
+        package = name if spec.submodule_search_locations else name.rpartition(".")[0]
+        todo += _absolute_imports(code, package)
+    for name in sorted(keys):
+        yield encode_str(name) + keys[name]
+
+
+def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Find a module's file without importing its parents."""
+    path, spec = None, None
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        try:
+            spec = importlib.machinery.PathFinder.find_spec(
+                ".".join(parts[:count]), path
+            )
+        except (ImportError, ValueError):
+            return None
+        if spec is None or is_library(parts[0]):
+            return None
+        if count == 1 and spec.origin is not None and is_library_file(spec.origin):
+            return None
+        path = spec.submodule_search_locations
+        if path is None and count < len(parts):
+            return None
+    return spec

@@ -1,0 +1,148 @@
+"""The walk over a value's structure, which makes one key of the keys of its parts.
+
+Values are compared by content and not by identity, except inside what can refer to
+itself (functions, the user's classes and instances): there the walk numbers what it
+meets.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .encoding import ATOMS, encode_str
+from .library_code import library_class
+from .summaries import summarize
+
+#: Encodes a value of the classes that it is for.
+Handler = Callable[["Walk", Any], bytes]
+#: Gives the handler for a class, and whether its instances may hold themselves.
+HandlerOf = Callable[[type], tuple[Handler, bool]]
+
+
+class Unkeyable(Exception):  # noqa: N818 - becomes a FingerprintError at the top
+    """A value without a key, and the way that led to it."""
+
+    def __init__(self, value: object, cause: str) -> None:
+        super().__init__(cause)
+        self.value = value
+        self.path: list[str] = []
+
+
+class Walk:
+    """One walk over one value.
+
+    Parameters
+    ----------
+    handler_of : HandlerOf
+        Which handler encodes the values of which class.
+    """
+
+    def __init__(self, handler_of: HandlerOf) -> None:
+        self._handler_of = handler_of
+        # By id; the objects are kept too, or their ids could be given away again.
+        self._closed: dict[int, tuple[object, bytes]] = {}
+        self._roots: dict[int, tuple[object, bytes]] = {}
+        self._open: dict[int, int] = {}
+        self._numbers: dict[int, tuple[object, int]] | None = None
+        self._references = 0  # to a number; what holds one has no key of its own
+        self._cycles = 0  # references to a value that is being walked
+        self._kept: list[object] = []
+        self.fitted = False  # whether estimators are keyed with their fitted state
+
+    def encode(self, value: object) -> bytes:
+        """Encode a value."""
+        atom = ATOMS.get(type(value))
+        if atom is not None:
+            return atom(value)
+        known = self._closed.get(id(value))
+        if known is not None:
+            return known[1]
+        if id(value) in self._open:
+            self._cycles += 1
+            return b"^%d;" % (len(self._open) - self._open[id(value)])
+        if isinstance(value, type):
+            by_name = library_class(value)
+            if by_name is not None:
+                return by_name
+        handler, cyclic = self._handler_of(type(value))
+        if cyclic:
+            return self._encode_numbered(value, handler)
+        before = (self._references, self._cycles)
+        self._open[id(value)] = len(self._open)
+        try:
+            result = handler(self, value)
+        finally:
+            del self._open[id(value)]
+        if before == (self._references, self._cycles):
+            self._closed[id(value)] = (value, result)
+        return result
+
+    def _encode_numbered(self, value: object, handler: Handler) -> bytes:
+        if self._numbers is not None:
+            self._references += 1
+            known = self._numbers.get(id(value))
+            if known is not None:
+                return b"@%d;" % known[1]
+            self._numbers[id(value)] = (value, len(self._numbers))
+            return handler(self, value)
+        if id(value) in self._roots:
+            return self._roots[id(value)][1]
+        references, cycles = self._references, self._cycles
+        self._numbers = {id(value): (value, 0)}
+        try:
+            result = handler(self, value)
+        finally:
+            self._numbers = None
+        self._references = references
+        if cycles == self._cycles:
+            self._roots[id(value)] = (value, result)
+        return result
+
+    def encode_fitted(self, value: Any) -> list[bytes]:
+        """Encode an estimator's whole state, and that of the estimators in it."""
+        before = self.fitted, self._closed, self._roots
+        self.fitted = True
+        if not before[0]:  # what is known of the parameters is not enough here
+            self._closed, self._roots = {}, {}
+        try:
+            return self.attributes(vars(value))
+        finally:
+            self._kept.append((self._closed, self._roots))
+            self.fitted, self._closed, self._roots = before
+
+    def child(self, label: str, value: object) -> bytes:
+        """Encode a value that error messages call `label`."""
+        try:
+            return self.encode(value)
+        except Unkeyable as error:
+            error.path.append(label)
+            raise
+
+    def unordered(self, values: Iterable[object]) -> list[bytes]:
+        """Encode each value on its own, so that no order shows in the result."""
+        numbers, self._numbers = self._numbers, None
+        try:
+            return sorted(map(self.encode, values))
+        finally:
+            self._numbers = numbers
+
+    def items(self, pairs: Iterable[tuple[Any, Any]], ordered: bool) -> list[bytes]:
+        """Encode keys and values in turn, as they come or by key."""
+        keyed = [(self.unordered((key,))[0], key, value) for key, value in pairs]
+        if not ordered:
+            keyed.sort(key=lambda entry: entry[0])
+        return [
+            part
+            for code, key, value in keyed
+            for part in (code, self._item(key, value))
+        ]
+
+    def _item(self, key: object, value: object) -> bytes:
+        atom = ATOMS.get(type(value))
+        return atom(value) if atom else self.child(f"[{summarize(key)}]", value)
+
+    def attributes(self, values: dict[str, Any]) -> list[bytes]:
+        """Encode names and values in turn, by name."""
+        parts: list[bytes] = []
+        for name in sorted(values):
+            parts += encode_str(name), self.child(f".{name}", values[name])
+        return parts
