@@ -11,6 +11,9 @@ Checked against scikit-learn 1.4.2, 1.6.1, 1.8.0 and 1.9.1 and against joblib
 - ``sklearn.metrics._scorer``: scorers by name, and the scorer that stands for
   the estimator's own ``score``.
 - ``sklearn.callback`` (since 1.9): the context that a fold begins and ends.
+- ``_metadata_request`` and ``_sklearn_output_config`` of estimators and
+  ``_requests`` of what the former holds: what a clone keeps beside parameters.
+- ``BaseEstimator._validate_data`` (until 1.5): today's ``validate_data``.
 - ``joblib.parallel.BatchedCalls.items``: the calls in a batch.
 - ``ParallelBackendBase._prepare_worker_env``: joblib's limits for the thread
   pools of child processes.
@@ -31,7 +34,7 @@ from joblib.parallel import BatchedCalls, ParallelBackendBase
 from sklearn.base import clone
 from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection._validation import _fit_and_score
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, validation
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import _FuncWrapper
 
@@ -124,7 +127,38 @@ def _unpack(
 
 
 # ---------------------------------------------------------------------------
+# Estimators
+
+#: Attributes of an estimator that a clone keeps, beside its parameters.
+KEPT_BY_CLONE = ("_metadata_request", "_sklearn_output_config")
+
+
+def metadata_request(value: object) -> Any:
+    """Give the metadata request that was set on an estimator or a scorer."""
+    return vars(value).get("_metadata_request")
+
+
+def requests_of(request: object) -> dict[str, dict[str, Any]]:
+    """Give what a metadata request asks for: by method, then by parameter."""
+    return {
+        name: getattr(method, "_requests", None) or {}
+        for name, method in vars(request).items()
+        if name != "owner"
+    }
+
+
+def validate_data(estimator: Any, *data: Any, **options: Any) -> Any:
+    """Call scikit-learn's ``validate_data`` (until 1.5: a private method)."""
+    if hasattr(validation, "validate_data"):  # scikit-learn >= 1.6
+        return validation.validate_data(estimator, *data, **options)
+    return estimator._validate_data(*data, **options)
+
+
+# ---------------------------------------------------------------------------
 # Scorers
+
+#: Name of the class of the scorer that stands for the estimator's own ``score``.
+PASSTHROUGH = _PassthroughScorer.__name__
 
 
 def scorers_by_name(scorer: Any) -> tuple[dict[str, Any], bool]:

@@ -15,12 +15,13 @@ has cores of its own    the worker pins itself to them
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from .._exceptions import DeviceError
+from .._exceptions import DeviceError, ResumableSearchWarning
 
 __all__ = [
     "Device",
@@ -175,7 +176,9 @@ def _visible(gpus: list[list[Device]], environ: Mapping[str, str]) -> list[Devic
     if value is None:
         return [device for gpu in gpus for device in gpu]
     visible: list[Device] = []
-    for name in (part.strip() for part in value.split(",")):
+    names = [part.strip() for part in value.split(",")]
+    _check_order(names, gpus, environ)
+    for name in names:
         if name.isdecimal():
             found = gpus[int(name)] if int(name) < len(gpus) else []
         else:
@@ -189,6 +192,24 @@ def _visible(gpus: list[list[Device]], environ: Mapping[str, str]) -> list[Devic
             break
         visible.extend(device for device in found if device not in visible)
     return visible
+
+
+def _check_order(
+    names: list[str], gpus: list[list[Device]], environ: Mapping[str, str]
+) -> None:
+    """Warn if numbers may mean other GPUs to CUDA than to the driver."""
+    if environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
+        return
+    kinds = {device.name for gpu in gpus for device in gpu}
+    if len(kinds) > 1 and any(name.isdecimal() for name in names):
+        warnings.warn(
+            "The numbers in CUDA_VISIBLE_DEVICES may mean other GPUs here than they do "
+            f"to CUDA, which puts the fastest first. Got {','.join(names)!r}, and GPUs "
+            f"of several kinds: {', '.join(sorted(kinds))}. Set "
+            "CUDA_DEVICE_ORDER=PCI_BUS_ID, or give UUIDs.",
+            ResumableSearchWarning,
+            stacklevel=2,
+        )
 
 
 def _is_whole(uuid: str, name: str) -> bool:

@@ -21,16 +21,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_array, check_consistent_length, validation
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from resumable_search._keras.inputs import first_sample, make_inputs
-from resumable_search._keras.targets import (
+from .._sklearn_compat import validate_data
+from .inputs import first_sample, make_inputs
+from .targets import (
     ClassTargets,
     NumberTargets,
     describe_output,
 )
-from resumable_search._keras.values import (
+from .values import (
     clone_model,
     fresh_callbacks,
     fresh_values,
@@ -48,13 +49,6 @@ __all__ = ["KerasEstimator"]
 _PREFIXES = ("model__", "fit__", "predict__")
 
 Array = npt.NDArray[Any]
-
-
-def _validate(estimator: Any, *data: Any, **options: Any) -> Any:
-    """Call scikit-learn's ``validate_data`` (until 1.5: a private method)."""
-    if hasattr(validation, "validate_data"):  # scikit-learn >= 1.6
-        return validation.validate_data(estimator, *data, **options)
-    return estimator._validate_data(*data, **options)
 
 
 def _unboxed(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -316,7 +310,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         targets: ClassTargets | NumberTargets,
     ) -> None:
         """Learn the targets, build a model and train it."""
-        X, y = _validate(self, X, y, allow_nd=True, **self._y_options)
+        X, y = validate_data(self, X, y, allow_nd=True, **self._y_options)
         X = self._check_samples(X, reset=True)
         targets.learn(y)
         self._targets = targets
@@ -365,7 +359,9 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
         """Validate and encode like the training data what is not a data set."""
         if not isinstance(data, list | tuple) or len(data) not in (2, 3):
             return data  # such as a tf.data.Dataset, for Keras to judge
-        X, y = _validate(self, *data[:2], reset=False, allow_nd=True, **self._y_options)
+        X, y = validate_data(
+            self, *data[:2], reset=False, allow_nd=True, **self._y_options
+        )
         X = self._check_samples(X, reset=False)
         weights = [self._check_weight(weight, X) for weight in data[2:]]
         return (self._inputs_of(X), self._targets.encode(y), *weights)
@@ -385,7 +381,7 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
     def _raw_predict(self, X: Any) -> Array:
         """Run the fitted model: an array of shape (n_samples, n_units)."""
         check_is_fitted(self)
-        X = _validate(self, X, reset=False, allow_nd=True)
+        X = validate_data(self, X, reset=False, allow_nd=True)
         X = self._check_samples(X, reset=False)
         batch_size = None if self.batch_size is None else int(self.batch_size)
         arguments = {"batch_size": batch_size, "verbose": self.verbose}

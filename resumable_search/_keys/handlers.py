@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .._sklearn_compat import PASSTHROUGH
 from .arrays import (
     encode_array,
     encode_dtype,
@@ -100,7 +101,7 @@ _BASES: list[tuple[type, tuple[Handler, bool]]] = [
 # By the name of a class's module, of a class that it derives from, and the handler.
 _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", "MetadataRequest", encode_requests),
-    ("sklearn", "_PassthroughScorer", encode_passthrough),
+    ("sklearn", PASSTHROUGH, encode_passthrough),
     ("scipy", "rv_frozen", encode_frozen),
     ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
     ("scipy", "_spbase", encode_sparse),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._sklearn_compat import KEPT_BY_CLONE, metadata_request, requests_of
 from .encoding import encode_str, node
 from .walk import Handler, Walk
 
@@ -20,7 +21,7 @@ def encode_estimator(walk: Walk, value: Any) -> bytes:
         return node(b"fitted", parts + walk.encode_fitted(value))
     for name, parameter in sorted(value.get_params(deep=False).items()):
         parts += encode_str(name), walk.child(f"__{name}", parameter)
-    for name in ("_metadata_request", "_sklearn_output_config"):  # clone keeps them
+    for name in KEPT_BY_CLONE:
         kept = getattr(value, "__dict__", {}).get(name)
         parts.append(walk.encode(kept or None))
     return node(b"estimator", parts)
@@ -28,15 +29,10 @@ def encode_estimator(walk: Walk, value: Any) -> bytes:
 
 def encode_requests(walk: Walk, value: Any) -> bytes:
     """Key a MetadataRequest by what was asked for, not by whom."""
-    methods = {
-        name: getattr(method, "_requests", None)
-        for name, method in vars(value).items()
-        if name != "owner"
-    }
     asked = {
         (name, key): alias
-        for name, requests in methods.items()
-        for key, alias in (requests or {}).items()
+        for name, requests in requests_of(value).items()
+        for key, alias in requests.items()
         if alias is not None
     }
     return walk.encode(asked or None)
@@ -45,7 +41,7 @@ def encode_requests(walk: Walk, value: Any) -> bytes:
 def encode_passthrough(walk: Walk, value: Any) -> bytes:
     """Key the scorer that stands for an estimator's own score method."""
     # It calls the score method of the estimator, which has a key of its own.
-    requests = walk.encode(vars(value).get("_metadata_request"))
+    requests = walk.encode(metadata_request(value))
     return node(b"passthrough", (walk.encode(type(value)), requests))
 
 

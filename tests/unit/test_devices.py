@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from resumable_search import DeviceError
+from resumable_search import DeviceError, ResumableSearchWarning
 from resumable_search._frameworks.hooks import environment, is_out_of_memory
 from resumable_search._gpu import placement as _placement
 from resumable_search._gpu.devices import alone, plan_slots, select
@@ -18,8 +18,9 @@ def uuids(devices):
     return [device.uuid for device in devices]
 
 
-def visible(value, layer=None):
-    environ = {} if value is None else {"CUDA_VISIBLE_DEVICES": value}
+def visible(value, layer=None, **environ):
+    if value is not None:
+        environ["CUDA_VISIBLE_DEVICES"] = value
     return uuids(select("auto", environ, layer or FakeDevices(3)))
 
 
@@ -57,7 +58,17 @@ def test_cuda_visible_devices_is_respected(value, expected):
 )
 def test_a_mig_instance_is_a_device_of_its_own(value, expected):
     """A GPU in MIG mode stands for its instances, each with a UUID."""
-    assert visible(value, FakeDevices(2, n_instances=2)) == expected
+    layer = FakeDevices(2, n_instances=2)
+    assert visible(value, layer, CUDA_DEVICE_ORDER="PCI_BUS_ID") == expected
+
+
+def test_numbers_among_gpus_of_several_kinds():
+    """CUDA counts by speed unless told otherwise; a number may mean another GPU."""
+    layer = FakeDevices(2, n_instances=1)  # a part of one, and a whole one
+    with pytest.warns(ResumableSearchWarning, match="CUDA_DEVICE_ORDER=PCI_BUS_ID"):
+        visible("1", layer)
+    environ = {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert uuids(select("auto", environ, layer)) == ["GPU-11aa-fake"]
 
 
 @pytest.mark.parametrize(
