@@ -99,7 +99,9 @@ def test_nobody_else_is_on_the_gpu_meanwhile(machine, data, log):
         def act(self):
             if fakes.slot()["share"] > 50e9:
                 siblings = psutil.Process(os.getppid()).children()
-                n_workers = sum("_worker" in " ".join(s.cmdline()) for s in siblings)
+                n_workers = sum(
+                    "_engine.worker" in " ".join(s.cmdline()) for s in siblings
+                )
                 assert n_workers == 1
 
     found = search(

@@ -32,7 +32,9 @@ import collections, contextlib, json, os, pathlib, pickle, random, shutil, signa
 import sys, warnings
 import keras
 import numpy as np
-from resumable_search import _epochs, _folds, _state_files
+from resumable_search import _folds
+from resumable_search._frameworks import keras_epochs as _epochs
+from resumable_search._frameworks import state_files as _state_files
 from resumable_search._exceptions import EpochStateWarning
 
 NAME = keras.backend.backend()

@@ -125,9 +125,9 @@ def test_scores_do_not_depend_on_the_workers(tmp_path):
     """Equal seeds give equal scores to the bit, whatever the number and the order."""
     X, y = load_iris(return_X_y=True)
     scores = []
-    for n_jobs, units in [(1, [4, 5, 6]), (2, [6, 5, 4])]:
+    for n_jobs, units in [(1, [4, 5]), (2, [5, 4])]:
         search = ResumableGridSearchCV(
-            KerasClassifier(build, epochs=3, random_state=0),
+            KerasClassifier(build, epochs=2, random_state=0),
             {"model__units": units},
             scoring="neg_log_loss",
             cv=2,
@@ -140,14 +140,14 @@ def test_scores_do_not_depend_on_the_workers(tmp_path):
         order = np.argsort(units)
         scores.append(search.cv_results_["split1_test_score"][order].tolist())
     assert scores[0] == scores[1]
-    assert len(set(scores[0])) == 3
+    assert len(set(scores[0])) == 2
 
 
 def test_a_worn_worker_is_replaced_by_a_warm_one(monkeypatch, tmp_path):
     """With TensorFlow, after a number of folds; the scores are the same."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("only TensorFlow keeps what models leave behind")
-    monkeypatch.setattr(slots, "FOLDS_PER_WORKER", 3)
+    monkeypatch.setattr(slots, "FOLDS_PER_WORKER", 2)
     log = tmp_path / "workers"
 
     class Noting(KerasClassifier):
@@ -159,14 +159,14 @@ def test_a_worn_worker_is_replaced_by_a_warm_one(monkeypatch, tmp_path):
     X, y = load_iris(return_X_y=True)
     search = ResumableGridSearchCV(
         Noting(build, random_state=0),
-        {"model__units": list(range(2, 22))},
+        {"model__units": list(range(2, 10))},
         cv=2,
         refit=False,
         error_score="raise",
     )
     search.fit(X, y)
     pids = log.read_text().split()
-    assert len(pids) == 40
+    assert len(pids) == 16
     assert len(set(pids)) > 1
     # One after the other, each worker's folds in one piece.
     n_changes = sum(a != b for a, b in itertools.pairwise(pids))

@@ -146,9 +146,10 @@ def test_a_module_edited_while_the_search_runs_is_an_error(script, log, tmp_path
         import numpy as np
         import model
         from sklearn.dummy import DummyClassifier
-        from resumable_search import ResumableGridSearchCV, _module_stamps
+        from resumable_search import ResumableGridSearchCV
+        from resumable_search._engine import module_stamps
 
-        _module_stamps.user_module_stamps()  # as an earlier fit does
+        module_stamps.user_module_stamps()  # as an earlier fit does
 
         class Model(DummyClassifier):
             def score(self, X, y):
