@@ -226,6 +226,7 @@ def plan_slots(
     gpu_memory: float,
     layer: DeviceLayer,
     cores: Sequence[int],
+    most: int | None = None,
 ) -> list[SlotPlan]:
     """Spread slots over devices, with equal shares of the memory and of the cores.
 
@@ -242,6 +243,9 @@ def plan_slots(
     cores : sequence of int
         The cores this process may run on. Where there are fewer than slots, the
         workers share them.
+    most : int, default=None
+        Bytes of each device that this process may use itself, if it is a worker of
+        another search.
     """
     used = devices[:n_slots]
     shares, budgets, totals = {}, {}, {}
@@ -249,13 +253,14 @@ def plan_slots(
         n_on_device = len(range(position, n_slots, len(used)))
         memory = layer.memory(device)
         context = layer.context_bytes(device)
-        budget = int(gpu_memory * memory.free) // n_on_device
+        free = memory.free if most is None else min(memory.free, most)
+        budget = int(gpu_memory * free) // n_on_device
         share = budget - context
         if share < _LEAST_SHARE:
             raise DeviceError(
                 f"The share of a worker in the memory of {device.name} "
                 f"({device.uuid}) would be {max(share, 0) / 1e6:.0f} MB. "
-                f"{memory.free / 1e9:.1f} of {memory.total / 1e9:.1f} GB are free, "
+                f"{free / 1e9:.1f} of {memory.total / 1e9:.1f} GB are free, "
                 f"gpu_memory={gpu_memory} of that is for {n_on_device} workers, and "
                 f"each takes {context / 1e6:.0f} MB before it allocates anything. "
                 "Lower 'n_jobs', or see in nvidia-smi what else uses the GPU and leave "
@@ -295,6 +300,12 @@ def slot_on(
 
 #: A slot whose worker sees no NVIDIA GPU.
 HIDDEN = SlotPlan(variables=(("CUDA_VISIBLE_DEVICES", "-1"),))
+
+
+def own_share(environ: Mapping[str, str]) -> int | None:
+    """Give the share of this process, if it is a worker on a GPU itself."""
+    slot = json.loads(environ.get(SLOT_VARIABLE, "null"))
+    return None if slot is None else int(slot["share"])
 
 
 def usable_cores() -> list[int]:

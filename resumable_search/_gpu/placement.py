@@ -13,6 +13,7 @@ from .devices import (
     Device,
     DeviceLayer,
     SlotPlan,
+    own_share,
     plan_slots,
     select,
     usable_cores,
@@ -53,7 +54,8 @@ def place(devices: Any, n_slots: int, gpu_memory: float) -> list[SlotPlan]:
         return [SlotPlan()] * n_slots
     # What a killed search has left of MPS holds memory.
     remove_abandoned()
-    return plan_slots(chosen, n_slots, gpu_memory, layer, usable_cores())
+    most = own_share(os.environ)
+    return plan_slots(chosen, n_slots, gpu_memory, layer, usable_cores(), most)
 
 
 def start_daemons(mps: str, plans: Sequence[SlotPlan]) -> dict[Device, MpsDaemon]:

@@ -6,7 +6,7 @@ import pytest
 
 from resumable_search import DeviceError, ResumableSearchWarning
 from resumable_search._frameworks.hooks import environment, is_out_of_memory
-from resumable_search._gpu import placement as _placement
+from resumable_search._gpu import placement
 from resumable_search._gpu.devices import alone, plan_slots, select
 from resumable_search._gpu.nvml import Nvml
 from tests.fakes import FakeDevices, NoDevices
@@ -140,6 +140,17 @@ def test_a_fold_alone_has_the_shares_of_all():
     assert alone(slots, device).share == 71 * GB
 
 
+def test_a_search_inside_a_worker_shares_what_that_has(monkeypatch):
+    """Nested searches in several workers do not each take the whole GPU."""
+    layer = FakeDevices(1, context=GB)
+    monkeypatch.setattr(placement, "layer", layer)
+    (outer, _) = placement.place("auto", 2, 1.0)
+    for name, value in outer.variables:
+        monkeypatch.setenv(name, value)
+    inner = placement.place("auto", 3, 1.0)
+    assert [slot.share for slot in inner] == [12 * GB] * 3  # of 39 GB
+
+
 def test_a_share_that_is_too_small():
     """The error gives the numbers it comes from, and says what to lower."""
     with pytest.raises(DeviceError, match=r"60 MB.*0\.5 of 80\.0 GB.*'n_jobs'"):
@@ -187,9 +198,9 @@ def test_compiled_functions_are_shared():
 @pytest.mark.parametrize("layer", [NoDevices(), FakeDevices(0)])
 def test_without_a_gpu(layer, monkeypatch, caplog):
     """devices="auto" gives plain slots, and one line for those who look for it."""
-    monkeypatch.setattr(_placement, "layer", layer)
+    monkeypatch.setattr(placement, "layer", layer)
     with caplog.at_level("DEBUG", "resumable_search"):
-        slots = _placement.place("auto", 2, 0.9)
+        slots = placement.place("auto", 2, 0.9)
     assert [(slot.device, slot.variables) for slot in slots] == [(None, ())] * 2
     assert len(caplog.records) == 1
     assert "without a GPU" in caplog.text
@@ -197,9 +208,9 @@ def test_without_a_gpu(layer, monkeypatch, caplog):
 
 def test_a_list_without_a_gpu(monkeypatch):
     """Who names GPUs wants them: none is an error then."""
-    monkeypatch.setattr(_placement, "layer", NoDevices())
+    monkeypatch.setattr(placement, "layer", NoDevices())
     with pytest.raises(DeviceError, match="no driver"):
-        _placement.place([0], 1, 0.9)
+        placement.place([0], 1, 0.9)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Never run: the type checker has to accept it. What users may write with types."""
+
+from pathlib import Path
+
+from resumable_search import (
+    ResumableGridSearchCV,
+    ResumableRandomizedSearchCV,
+    ResumableSearchError,
+    fold_directory,
+    register_key,
+)
+from resumable_search.keras import KerasClassifier, KerasRegressor
+
+
+class Model:
+    """A class of the user's."""
+
+    depth: int = 3
+
+
+def search() -> None:
+    """Make searches with all parameters that are not scikit-learn's."""
+    grid = ResumableGridSearchCV(
+        Model(),
+        {"depth": [1, 2]},
+        checkpoint=Path("checkpoint.sqlite"),
+        max_retries=0,
+        devices=[0, "GPU-8f"],
+        gpu_memory=0.5,
+        mps="auto",
+        save_epochs=5,
+    )
+    fitted: ResumableGridSearchCV = grid.fit([[0.0]], [1])
+    n_resumed: int = fitted.resumption.n_resumed
+    place: Path = fitted.resumption.checkpoint
+    randomized = ResumableRandomizedSearchCV(Model(), {"depth": [1]}, devices=None)
+    print(n_resumed, place, randomized)
+
+
+def others() -> None:
+    """Use what else is public."""
+    directory: Path | None = fold_directory()
+    register_key(Model, lambda model: model.depth)
+    classifier = KerasClassifier(lambda: None, epochs=3, model__units=4)
+    regressor = KerasRegressor(lambda: None, inputs={"a": [0], "b": [1]})
+    try:
+        classifier.fit([[0.0]], [1])
+    except ResumableSearchError as exc:
+        print(exc, directory, regressor)
