@@ -43,11 +43,6 @@ class RunningFold:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._directory
 
-    @property
-    def used(self) -> Path | None:
-        """The directory, if anybody has asked for it."""
-        return self._directory
-
     def count(self, name: str) -> int:
         """Tell how often this was called with `name` before, in this run."""
         with self._lock:
@@ -93,7 +88,7 @@ def fold_directory() -> Path | None:
     fold: one candidate, one split, the same estimator and data. What ``fit`` finds
     there was left by an earlier try of this very fold that did not come to its end,
     because its process was killed. The directory is removed when the fold is
-    done. The refit has a directory too, if the search has ``save_epochs``.
+    done. The refit has one, too.
 
     A file has to be written so that a kill leaves the old one or the new one: under
     another name in the directory first, then renamed with `os.replace`.

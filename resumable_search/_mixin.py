@@ -43,7 +43,7 @@ class _RunningFit:
         if search.save_epochs is not None:
             save_epochs()
         self.until_end.enter_context(_folds.refit(fold))
-        self.until_end.push(lambda *raised: _end_refit(session, fold, raised))
+        self.until_end.push(lambda *raised: _end_refit(search, session, raised))
 
 
 # The innermost fit of this thread.
@@ -166,12 +166,11 @@ def _seam(
             session.close()
 
 
-def _end_refit(
-    session: SearchSession, fold: RunningFold, raised: tuple[Any, ...]
-) -> None:
-    """Remove the files of a refit that has come to its end."""
-    if raised[0] is None and fold.used is not None:
-        session.folders.remove_now(fold.used)
+def _end_refit(search: Any, session: SearchSession, raised: tuple[Any, ...]) -> None:
+    """Remove the files of a refit, unless it was stopped and can go on from them."""
+    stopped = raised[0] is not None and not issubclass(raised[0], Exception)
+    if not stopped and hasattr(search, "best_params_"):
+        session.folders.remove_now(session.refit_folder(search.best_params_))
 
 
 @contextlib.contextmanager

@@ -26,7 +26,12 @@ from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
 from ._checkpoint.relatives import relative_text
 from ._checkpoint.store import CheckpointStore
-from ._exceptions import FingerprintError, NothingReusedWarning, VersionMixWarning
+from ._exceptions import (
+    FingerprintError,
+    NothingReusedWarning,
+    VersionMixWarning,
+    WorkerError,
+)
 from ._keys.fingerprint import digest, fingerprint, parameter_table
 from ._keys.summaries import summarize
 from ._records import (
@@ -224,8 +229,10 @@ class SearchSession:
         if records:
             self.store.save(records)
         for fold, outcome in outcomes:
-            # A worker that died left there from where the next try can go on.
-            if outcome.died is None:
+            # A fold that could not run to its end goes on from there the next time.
+            if isinstance(outcome.error, WorkerError):
+                self.folders.keep(fold.key)
+            else:
                 self.folders.remove(fold.key)
 
     def merged(self, fold: PlannedFold, result: dict[str, Any]) -> dict[str, Any]:

@@ -25,9 +25,10 @@ class FoldFolders:
 
     def __init__(self, checkpoint: Path) -> None:
         self._root = checkpoint.with_name(f"{checkpoint.name}-folds")
-        self._left: set[str] = set()
+        # How many runs of a fold may use its directory; those found here: none.
+        self._users: dict[str, int] = {}
         with contextlib.suppress(OSError):
-            self._left = {entry.name for entry in self._root.iterdir()}
+            self._users = dict.fromkeys((e.name for e in self._root.iterdir()), 0)
 
     def of(self, key: str) -> Path:
         """Give the directory of a fold. It need not exist."""
@@ -36,14 +37,25 @@ class FoldFolders:
     def expect(self, key: str) -> Path:
         """Give the directory of a fold that is about to run."""
         folder = self.of(key)
-        self._left.add(folder.name)
+        self._users[folder.name] = self._users.get(folder.name, 0) + 1
         return folder
 
+    def keep(self, key: str) -> None:
+        """Leave the directory of a fold that has run to the next try of it."""
+        name = self.of(key).name
+        self._users[name] = self._users.get(name, 1) - 1
+
     def remove(self, key: str) -> None:
-        """Remove the directory of a fold that is done, if there is one."""
+        """Remove the directory of a fold that is done, if there is one.
+
+        A candidate that comes twice may run twice at a time: the last one removes.
+        """
         folder = self.of(key)
-        if folder.name in self._left:
-            self._left.discard(folder.name)
+        if folder.name not in self._users:
+            return
+        self._users[folder.name] -= 1
+        if self._users[folder.name] <= 0:
+            del self._users[folder.name]
             shutil.rmtree(folder, ignore_errors=True)
 
     def remove_now(self, folder: Path) -> None:

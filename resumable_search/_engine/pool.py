@@ -153,6 +153,11 @@ class WorkerPool:
                 if self._queue and len(slot.given) < depth and slot.takes_work:
                     slot.give(self._queue.popleft())
 
+    def reap(self) -> None:
+        """Forget the workers that have ended while the pool was at rest."""
+        self._failed_starts = 0
+        self._listen(0.0)
+
     def terminate(self) -> None:
         """End all workers at once, and forget all tasks."""
         self._queue.clear()
@@ -195,9 +200,10 @@ class WorkerPool:
 
     def _share_out(self) -> None:
         """Take back what waits behind a long fold while another worker is idle."""
-        if self._queue or all(slot.given for slot in self._slots):
+        slots = [slot for slot in self._slots if not self._is_reserved(slot)]
+        if self._queue or all(slot.given for slot in slots):
             return
-        for slot in self._slots:
+        for slot in slots:
             slot.recall()
 
     def _listen(self, timeout: float) -> None:
@@ -210,7 +216,9 @@ class WorkerPool:
             self._read(slot, process)
         for slot in self._all_slots():
             for process in slot.processes():
-                if process.has_ended():
+                # What says bye runs no fold any more, and may never come to its end:
+                # a thread that the estimator left keeps it.
+                if process.has_ended() or (process is slot.process and slot.says_bye):
                     self._read(slot, process)
                     self._lose(slot, process)
 
@@ -226,7 +234,7 @@ class WorkerPool:
                 self._handle(slot, kind, *content)
 
     def _handle(self, slot: Slot, kind: str, *content: Any) -> None:
-        if kind == "hello":
+        if kind in ("hello", "warm"):
             pass  # it has begun, which the process has noted
         elif kind == "bye":
             slot.says_bye = True
@@ -279,10 +287,19 @@ class WorkerPool:
                     "notebook, and call fit again."
                 ),
             )
+            self._outcomes.append(outcome)
+            return
         else:  # "stale": the worker ends, a new one imports the new code
             self._requeue(slot, attempt)
             return
         self._outcomes.append(outcome)
+        self._end_if_broken(slot, content[1] if kind == "done" else content[2])
+
+    def _end_if_broken(self, slot: Slot, failure: str | None) -> None:
+        """End a worker whose CUDA context a fold has left of no use to the next."""
+        if is_shared_fault(failure or ""):
+            self._queue.extendleft(reversed(slot.given))
+            slot.end()
 
     def _requeue(self, slot: Slot, attempt: Attempt) -> None:
         shared = self._sharing(slot)
@@ -334,7 +351,8 @@ class WorkerPool:
         attempts, says_bye = list(slot.given), slot.says_bye
         slot.end()
         if says_bye or not attempts:
-            self._queue.extendleft(reversed(attempts))
+            for attempt in reversed(attempts):
+                self._requeue(slot, attempt)
             return
         ending = process.ending()
         if not process.has_begun:
@@ -351,12 +369,22 @@ class WorkerPool:
             return
         running, *waiting = attempts
         self._queue.extendleft(reversed(waiting))
+        shared = self._sharing(slot)
+        aborted = signal.SIGABRT.name in ending
+        if (
+            shared is not None
+            and aborted
+            and shared.daemon
+            and slot is not shared.alone
+        ):
+            # TensorFlow and JAX abort on a fault, whoever's that was.
+            shared.queue.append(running)
+            return
         if running.number > self.max_retries:
             self._outcomes.append(_died(running, ending))
             return
         again = Attempt(running.task, running.number + 1)
-        shared = self._sharing(slot)
-        if shared is not None and signal.SIGABRT.name in ending:
+        if shared is not None and aborted:
             shared.queue.append(again)
         else:
             self._requeue(slot, again)

@@ -55,6 +55,7 @@ def acquire(
     while _resting:
         settings, pool = _resting.pop()
         if settings == wanted and not daemons:
+            pool.reap()
             return pool
         pool.terminate()
     pool = WorkerPool(plans, environment, daemons)

@@ -81,7 +81,9 @@ class Workspace:
         self._lock = FileLock(self.path / _LOCK_NAME)
         self._lock.acquire(blocking=False)
         self._n_files = 0
-        self._finalizer = weakref.finalize(self, _remove, self.path, self._lock)
+        self._finalizer = weakref.finalize(
+            self, _remove, self.path, self._lock, os.getpid()
+        )
 
     def put(self, value: object) -> str:
         """Write `value` to a new file and give its path."""
@@ -104,9 +106,9 @@ class Workspace:
         self._finalizer()
 
 
-def _remove(path: Path, lock: FileLock) -> None:
+def _remove(path: Path, lock: FileLock, owner: int) -> None:
     # In a forked child this object is a copy: the directory is the parent's.
-    if not lock.is_locked:
+    if os.getpid() != owner or not lock.is_locked:
         return
     shutil.rmtree(path, ignore_errors=True)
     lock.release()

@@ -148,9 +148,14 @@ class Slot:
         return has_grown and self._n_folds >= LEAST_FOLDS
 
     def _start_successor(self, frameworks: tuple[str, ...]) -> None:
-        if self._failed_successors < _MOST_FAILED_SUCCESSORS:
+        if self._failed_successors >= _MOST_FAILED_SUCCESSORS:
+            return
+        try:
             self._successor = _process.start(self._environment)
-            self._successor.send("warm", frameworks)
+        except OSError:  # no memory for another process, say: the worker goes on
+            self._failed_successors += 1
+            return
+        self._successor.send("warm", frameworks)
 
     def is_successor(self, process: WorkerProcess) -> bool:
         """Tell whether a process waits for the place of the worker."""
@@ -161,7 +166,9 @@ class Slot:
         assert self._successor is not None
         self._successor.kill()
         self._successor = None
-        self._failed_successors += 1
+        # A warm one ended for want of work: the worker's fold takes long.
+        self._failed_successors += not self.successor_is_warm
+        self.successor_is_warm = False
 
     def succeed(self) -> None:
         """Let the successor take the place, once it is warm and the worker idle."""

@@ -205,11 +205,23 @@ def _warnings_into(caught: list[WorkerWarning]) -> Any:
     ) -> None:
         if not isinstance(message, Warning):
             message = category(message)
+        message = _portable_warning(message)
         caught.append(WorkerWarning(message=message, filename=filename, lineno=lineno))
 
     with warnings.catch_warnings():
         warnings.showwarning = note
         yield
+
+
+def _portable_warning(message: Warning) -> Warning:
+    """Give a warning that the parent can read: this one, or one with its text."""
+    try:
+        pickle.loads(_pickled(message))  # noqa: S301 - some can be written and not read
+    except Exception:
+        for cls in type(message).__mro__[1:]:
+            if issubclass(cls, Warning) and cls.__module__ == "builtins":
+                return cls(str(message))
+    return message
 
 
 def _scoring_error(failed: list[str], caught: list[WorkerWarning]) -> str | None:

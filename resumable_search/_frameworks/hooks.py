@@ -15,6 +15,7 @@ Private name: ``torch.cuda._lazy_call`` (1.0 to 2.13), which has the limit set w
 CUDA is first used; the public function would make a CUDA context at once.
 """
 
+import contextlib
 import functools
 import gc
 import importlib
@@ -50,6 +51,9 @@ _NAMES = ("keras", "tensorflow", "torch", "jax")
 
 _JAX_SHARE = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
 
+# Tells a search inside a worker that JAX's share is the worker's.
+_OURS_VARIABLE = "_RESUMABLE_SEARCH_JAX_SHARE"
+
 # By type (as it stands in a traceback) and by message.
 _OUT_OF_MEMORY = re.compile(
     r"""
@@ -77,9 +81,15 @@ _OUT_OF_MEMORY = re.compile(
 def environment(plan: SlotPlan, environ: Mapping[str, str]) -> dict[str, str]:
     """Give what a worker needs in its environment for the frameworks."""
     variables = _jax_cache(environ)
-    if plan.device is not None and not any(name in environ for name in _JAX_SHARE):
+    if plan.device is not None and not _has_own_jax_share(environ):
         variables[_jax_share_name()] = f"{plan.share / plan.total:.4f}"
+        variables[_OURS_VARIABLE] = "1"
     return variables
+
+
+def _has_own_jax_share(environ: Mapping[str, str]) -> bool:
+    """Tell whether the user has set it, and not a search that this one is in."""
+    return _OURS_VARIABLE not in environ and any(n in environ for n in _JAX_SHARE)
 
 
 def _jax_share_name() -> str:
@@ -177,7 +187,10 @@ def clear() -> None:
         keras.backend.clear_session()
     gc.collect()
     if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        # A fault on the GPU makes every later call fail, this one included. The
+        # parent has seen the fault and ends this worker.
+        with contextlib.suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
 
 def is_out_of_memory(text: str) -> bool:

@@ -242,8 +242,8 @@ class _Session:
     def _warn_unusable(self, reason: str) -> None:
         warnings.warn(
             f"The fold starts this Keras fit again from its first epoch, because the "
-            f"file of its saved state {reason}. Got {str(self._path)!r}. The scores "
-            "are not affected. If this happens again, check the disk.",
+            f"file of its saved state {reason}. Got {self._identity}.epochs. The "
+            "scores are not affected. If this happens again, check the disk.",
             EpochStateWarning,
             stacklevel=2,
         )

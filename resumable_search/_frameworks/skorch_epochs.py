@@ -16,6 +16,7 @@ import io
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,8 @@ class _FitState:
         self, skorch: Any, fold: RunningFold, net: Any, X: Any, y: Any, epochs: int
     ) -> None:
         key = digest(type(net).__qualname__, _key(X), _key(y), str(epochs))
-        name = f"{digest(key, str(fold.count(key)))}.skorch"
-        self._path = fold.directory / name
+        self._fold = fold
+        self._name = f"{digest(key, str(fold.count(key)))}.skorch"
         self._every = fold.save_epochs or 1
         self._net = net
         self._epochs = epochs
@@ -80,6 +81,10 @@ class _FitState:
         first = type("FirstCallback", (base,), {"on_epoch_begin": self._begin_epoch})
         last = type("SaveEpochs", (base,), {"on_epoch_end": self._end_epoch})
         self._first, self._last = ("first", first()), ("save_epochs", last())
+
+    @property
+    def _path(self) -> Path:
+        return self._fold.directory / self._name
 
     def run(self, original: Callable[[int], Any]) -> Any:
         """Run the epochs that are left."""
@@ -160,8 +165,8 @@ class _FitState:
             warnings.warn(
                 "The fold starts this skorch fit again from its first epoch, because "
                 f"the file of its saved state cannot be used: {exc}. Got "
-                f"{str(self._path)!r}. The scores are not affected. If this happens "
-                "again, check the disk.",
+                f"{self._name}. The scores are not affected. If this happens again, "
+                "check the disk.",
                 EpochStateWarning,
                 stacklevel=2,
             )

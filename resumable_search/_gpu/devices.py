@@ -244,8 +244,8 @@ def plan_slots(
         The cores this process may run on. Where there are fewer than slots, the
         workers share them.
     most : int, default=None
-        Bytes of each device that this process may use itself, if it is a worker of
-        another search.
+        Bytes of each device that all slots may use, where that is known: in a worker
+        of another search, which leaves its part to them.
     """
     used = devices[:n_slots]
     shares, budgets, totals = {}, {}, {}
@@ -253,14 +253,16 @@ def plan_slots(
         n_on_device = len(range(position, n_slots, len(used)))
         memory = layer.memory(device)
         context = layer.context_bytes(device)
-        free = memory.free if most is None else min(memory.free, most)
-        budget = int(gpu_memory * free) // n_on_device
+        all_slots = int(gpu_memory * memory.free)
+        if most is not None:
+            all_slots = min(all_slots, most)
+        budget = all_slots // n_on_device
         share = budget - context
         if share < _LEAST_SHARE:
             raise DeviceError(
                 f"The share of a worker in the memory of {device.name} "
                 f"({device.uuid}) would be {max(share, 0) / 1e6:.0f} MB. "
-                f"{free / 1e9:.1f} of {memory.total / 1e9:.1f} GB are free, "
+                f"{memory.free / 1e9:.1f} of {memory.total / 1e9:.1f} GB are free, "
                 f"gpu_memory={gpu_memory} of that is for {n_on_device} workers, and "
                 f"each takes {context / 1e6:.0f} MB before it allocates anything. "
                 "Lower 'n_jobs', or see in nvidia-smi what else uses the GPU and leave "
@@ -283,7 +285,13 @@ def slot_on(
     device: Device, share: int, budget: int, total: int, cores: tuple[int, ...]
 ) -> SlotPlan:
     """Plan a worker on a device."""
-    slot = {"share": share, "total": total, "cores": cores, **asdict(device)}
+    slot = {
+        "share": share,
+        "budget": budget,
+        "total": total,
+        "cores": cores,
+        **asdict(device),
+    }
     variables = {
         "CUDA_VISIBLE_DEVICES": device.uuid,
         SLOT_VARIABLE: json.dumps(slot),
@@ -302,10 +310,10 @@ def slot_on(
 HIDDEN = SlotPlan(variables=(("CUDA_VISIBLE_DEVICES", "-1"),))
 
 
-def own_share(environ: Mapping[str, str]) -> int | None:
-    """Give the share of this process, if it is a worker on a GPU itself."""
+def own_budget(environ: Mapping[str, str]) -> int | None:
+    """Give what this process may use of a GPU in all, if it is a worker on one."""
     slot = json.loads(environ.get(SLOT_VARIABLE, "null"))
-    return None if slot is None else int(slot["share"])
+    return None if slot is None else int(slot["budget"])
 
 
 def usable_cores() -> list[int]:

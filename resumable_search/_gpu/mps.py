@@ -107,7 +107,9 @@ class MpsDaemon:
         self._directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         lock = FileLock(self._directory / _LOCK_NAME)
         lock.acquire(blocking=False)
-        self._finalizer = weakref.finalize(self, _close, self._directory, lock)
+        self._finalizer = weakref.finalize(
+            self, _close, self._directory, lock, os.getpid()
+        )
         try:
             self._start(program)
         except BaseException:
@@ -380,9 +382,9 @@ def _quit(directory: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _close(directory: Path, lock: FileLock) -> None:
+def _close(directory: Path, lock: FileLock, owner: int) -> None:
     # In a forked child this object is a copy: the daemon is the parent's.
-    if not lock.is_locked:
+    if os.getpid() != owner or not lock.is_locked:
         return
     _quit(directory)
     shutil.rmtree(directory, ignore_errors=True)

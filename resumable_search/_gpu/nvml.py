@@ -53,8 +53,13 @@ def _library() -> Iterator[None]:
         ) from exc
     try:
         yield
+    except pynvml.NVMLError as exc:
+        raise DeviceError(
+            f"The NVIDIA driver does not tell what is needed to share a GPU: {exc}."
+        ) from exc
     finally:
-        pynvml.nvmlShutdown()
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
 class Nvml:

@@ -13,7 +13,7 @@ from .devices import (
     Device,
     DeviceLayer,
     SlotPlan,
-    own_share,
+    own_budget,
     plan_slots,
     select,
     usable_cores,
@@ -54,8 +54,20 @@ def place(devices: Any, n_slots: int, gpu_memory: float) -> list[SlotPlan]:
         return [SlotPlan()] * n_slots
     # What a killed search has left of MPS holds memory.
     remove_abandoned()
-    most = own_share(os.environ)
-    return plan_slots(chosen, n_slots, gpu_memory, layer, usable_cores(), most)
+    most = own_budget(os.environ)
+    try:
+        return plan_slots(chosen, n_slots, gpu_memory, layer, usable_cores(), most)
+    except DeviceError as exc:
+        if devices != "auto":
+            raise
+        # Most searches need no GPU. One that does shall not run into a full one.
+        warnings.warn(
+            f"The workers do not see a GPU. {exc} If they need none, devices=None says "
+            "so without this warning.",
+            ResumableSearchWarning,
+            stacklevel=2,
+        )
+        return [HIDDEN] * n_slots
 
 
 def start_daemons(mps: str, plans: Sequence[SlotPlan]) -> dict[Device, MpsDaemon]:

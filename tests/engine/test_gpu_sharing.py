@@ -7,7 +7,11 @@ import psutil
 import pytest
 from sklearn.exceptions import FitFailedWarning
 
-from resumable_search import DeviceError, ResumableGridSearchCV
+from resumable_search import (
+    DeviceError,
+    ResumableGridSearchCV,
+    ResumableSearchWarning,
+)
 from resumable_search._engine import resting as _resting
 from resumable_search._engine import slots as _slots
 from resumable_search._gpu import placement as _placement
@@ -189,6 +193,16 @@ def test_without_a_gpu_running_out_of_memory_is_a_failure(data, log):
     assert len(fakes.fits(log)) <= 2
 
 
+def test_a_full_gpu_does_not_stop_a_search_that_needs_none(machine, data, log):
+    """With devices="auto" the workers get on without, with a warning."""
+    machine(1, free=10**8)
+    with pytest.warns(ResumableSearchWarning, match=r"do not see a GPU.*devices=None"):
+        search(fakes.SeesGpu(log), [1.0]).fit(*data)
+    assert {note["visible"] for note in fakes.gpu_notes(log)} == {"-1"}
+    with pytest.raises(DeviceError, match="Lower 'n_jobs'"):
+        search(fakes.SeesGpu(log), [2.0], devices=[0]).fit(*data)
+
+
 # Succession
 
 
@@ -242,3 +256,18 @@ def test_a_fold_in_flight_survives_the_succession(data, log, monkeypatch):
     values = list(map(float, range(20)))
     search(fakes.Leaks(log), values, n_jobs=2).fit(*data)
     assert sorted(fakes.fits(log)) == sorted(values * 2)
+
+
+def test_a_successor_may_end_for_want_of_work(data, log, monkeypatch):
+    """A fold that takes longer than workers wait is no reason for anything to fail."""
+    monkeypatch.setattr(_slots, "MOST_GROWTH", -1)
+    monkeypatch.setattr(_slots, "LEAST_FOLDS", 1)
+    text = _slots._process._BOOTSTRAP.replace(
+        "main(",
+        "import resumable_search._engine.worker as w; w.IDLE_SECONDS = 1; main(",
+    )
+    _resting.end_all()
+    monkeypatch.setattr(_slots._process, "_BOOTSTRAP", text)
+    search(fakes.Logged(log, seconds=3.0), [1.0, 2.0], n_jobs=1).fit(*data)
+    assert sorted(fakes.fits(log)) == [1.0, 1.0, 2.0, 2.0]
+    _resting.end_all()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -65,9 +66,12 @@ class Aloof(Client):
 class Faults(Client):
     """Takes all clients down where its value is negative; fails alone as well."""
 
+    poisoned: ClassVar[list] = []
+
     def fit(self, X, y):
         super().fit(X, y)
-        if self.value < 0:
+        if self.value < 0 or self.poisoned:
+            self.poisoned.append(self.value)  # a context is of no use after a fault
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if self.value == 2 and "CUDA_MPS_PIPE_DIRECTORY" in os.environ:
             raise RuntimeError("CUDA_ERROR_MPS_CLIENT_TERMINATED")

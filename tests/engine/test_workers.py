@@ -2,8 +2,10 @@
 
 import os
 import signal
+import threading
 import time
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import psutil
@@ -225,6 +227,94 @@ def test_a_long_fold_does_not_hold_up_those_queued_behind_it(data, log):
     # What began after the long folds began did so in the worker that was free first.
     last = max(i for i, value in enumerate(values) if value == 30.0)
     assert set(workers[last + 1 :]) != {workers[last]}
+
+
+@pytest.fixture
+def short_lived(monkeypatch):
+    """Have workers end after a second without work, as they do after five minutes."""
+    short = (
+        "import resumable_search._engine.worker as worker; worker.IDLE_SECONDS = 1.0; "
+        "from resumable_search._engine.worker import main; "
+    )
+    text = _process._BOOTSTRAP.replace(
+        "from resumable_search._engine.worker import main; ", short
+    )
+    assert text != _process._BOOTSTRAP
+    _resting.end_all()
+    monkeypatch.setattr(_process, "_BOOTSTRAP", text)
+    yield
+    _resting.end_all()
+
+
+def test_a_worker_that_cannot_end_is_not_waited_for(data, log, short_lived):
+    """It said that it ends for want of work; a thread of the estimator's keeps it."""
+
+    class LeavesThread(fakes.Logged):
+        def act(self):
+            threading.Thread(target=time.sleep, args=(3600,)).start()
+
+    search(LeavesThread(log), {"value": [1.0]}).fit(*data)
+    time.sleep(2)
+    found = search(LeavesThread(log), {"value": [2.0]}).fit(*data)
+    assert found.resumption.n_run == 2
+
+
+def test_a_worker_that_died_at_rest_costs_no_fold_a_try(data, log):
+    """The next fit starts another one."""
+    search(fakes.Logged(log), {"value": [1.0]}).fit(*data)
+    os.kill(fakes.workers(log)[0], signal.SIGKILL)
+    time.sleep(0.3)
+    search(fakes.Logged(log), {"value": [2.0]}, max_retries=0).fit(*data)
+
+
+class TwoPartsWarning(UserWarning):
+    """Can be written by pickle, and not be read."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+class LockWarning(UserWarning):
+    """Cannot even be written."""
+
+    def __init__(self, *_):
+        super().__init__("one and other")
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize("cls", [TwoPartsWarning, LockWarning])
+def test_a_warning_that_cannot_be_sent_keeps_its_text(cls, data, log, monkeypatch):
+    """It comes out as the nearest of Python's own warnings; the fold counts."""
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+
+    class Warns(fakes.Logged):
+        def act(self):
+            warnings.warn(cls("one", "other"), stacklevel=1)
+
+    with pytest.warns(UserWarning, match="one and other"):
+        found = search(Warns(log), {"value": [1.0]}).fit(*data)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("error_score", [np.nan, -1.0])
+def test_a_fault_on_the_gpu_fails_its_fold_alone(error_score, data, log):
+    """A CUDA context is of no use after a fault, so the worker is replaced."""
+
+    class Faults(fakes.Logged):
+        poisoned: ClassVar[list] = []
+
+        def act(self):
+            if self.value < 0 or self.poisoned:
+                self.poisoned.append(self.value)
+                raise RuntimeError(
+                    "CUDA error: an illegal memory access was encountered"
+                )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = search(Faults(log), error_score=error_score).fit(*data)
+    assert found.resumption.n_failed == 2
+    assert np.isfinite(found.cv_results_["mean_test_score"][1:]).all()
 
 
 SLEEPER = """

@@ -109,8 +109,39 @@ def test_a_directory_left_by_a_kill_after_the_commit_is_removed(data, log, monke
     assert folders() == []
 
 
+@pytest.mark.filterwarnings("ignore:The estimator Leaves does not support callbacks")
+def test_a_candidate_that_comes_twice_leaves_no_directory(data, log, monkeypatch):
+    """Not with callbacks either, for which it runs twice."""
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
+    callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9")
+
+    class Leaves(fakes.Logged):
+        def act(self):
+            (fold_directory() / "file").touch()
+
+    twice = search(Leaves(log, seconds=0.2), {"value": [1.0, 1.0]})
+    twice.set_callbacks(callback.ProgressBar())
+    twice.fit(*data)
+    assert len(fakes.fits(log)) == 4
+    assert folders() == []
+
+
+def test_a_refit_that_raises_leaves_no_directory(data, log):
+    """It would raise again; one that was stopped goes on."""
+
+    class Raises(fakes.Logged):
+        def act(self):
+            (fold_directory() / "file").touch()
+            if len(fakes.fits(self.log)) == 3:
+                raise RuntimeError("the refit")
+
+    with pytest.raises(RuntimeError, match="the refit"):
+        search(Raises(log), {"value": [1.0]}, refit=True).fit(*data)
+    assert folders() == []
+
+
 def test_the_refit_has_a_directory_of_its_own(data, log):
-    """It is removed when the refit is done, and stays when that fails."""
+    """It is removed when the refit is done, and stays when that is interrupted."""
 
     class Notes(fakes.Logged):
         def act(self):

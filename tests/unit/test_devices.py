@@ -1,6 +1,7 @@
 """Which GPUs a search uses, and which part of one a worker gets. No process runs."""
 
 import json
+import os
 
 import pytest
 
@@ -144,11 +145,14 @@ def test_a_search_inside_a_worker_shares_what_that_has(monkeypatch):
     """Nested searches in several workers do not each take the whole GPU."""
     layer = FakeDevices(1, context=GB)
     monkeypatch.setattr(placement, "layer", layer)
-    (outer, _) = placement.place("auto", 2, 1.0)
-    for name, value in outer.variables:
+    (outer, _) = placement.place("auto", 2, 0.9)
+    for name, value in {**dict(outer.variables), **environment(outer, {})}.items():
         monkeypatch.setenv(name, value)
-    inner = placement.place("auto", 3, 1.0)
-    assert [slot.share for slot in inner] == [12 * GB] * 3  # of 39 GB
+    inner = placement.place("auto", 3, 0.9)
+    assert [slot.share for slot in inner] == [11 * GB] * 3  # of the outer's 36 GB
+    # JAX's variable is the outer worker's there, not the user's.
+    name = "XLA_CLIENT_MEM_FRACTION"
+    assert environment(inner[0], os.environ)[name] == "0.1375"
 
 
 def test_a_share_that_is_too_small():
