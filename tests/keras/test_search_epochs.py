@@ -16,7 +16,11 @@ from resumable_search._engine import resting, slots
 from resumable_search.keras import KerasClassifier
 
 keras = pytest.importorskip("keras")
-pytestmark = pytest.mark.keras
+pytestmark = [
+    pytest.mark.keras,
+    # Keras on PyTorch, with NumPy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 SCRIPT = """
     import json, os, signal, sys
