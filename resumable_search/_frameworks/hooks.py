@@ -184,8 +184,9 @@ def clear() -> None:
         return
     # A module whose import failed half way has no attributes.
     if keras is not None and hasattr(keras, "backend"):
-        keras.backend.clear_session()
-    gc.collect()
+        keras.backend.clear_session()  # collects garbage, too
+    else:
+        gc.collect()
     if torch is not None and torch.cuda.is_initialized():
         # A fault on the GPU makes every later call fail, this one included. The
         # parent has seen the fault and ends this worker.
