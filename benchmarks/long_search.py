@@ -125,6 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folds", type=int, default=500)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--replaced-only", action="store_true")
     options = parser.parse_args()
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, Python "
@@ -136,7 +137,9 @@ def main():
         "| processes | seconds | median between folds (s) | 99% | most |"
     )
     print("| --- " * 11 + "|")
-    arms = [("replaced", _slots.FOLDS_PER_WORKER), ("kept", 10**9)]
+    arms = [("replaced", _slots.FOLDS_PER_WORKER)]
+    if not options.replaced_only:
+        arms.append(("kept", 10**9))
     for name, folds_per_worker in arms:
         _slots.FOLDS_PER_WORKER = folds_per_worker
         _slots.MOST_GROWTH = _slots.MOST_GROWTH if name == "replaced" else 10**15
