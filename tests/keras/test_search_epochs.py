@@ -163,14 +163,14 @@ def test_a_worn_worker_is_replaced_by_a_warm_one(monkeypatch, tmp_path):
     X, y = load_iris(return_X_y=True)
     search = ResumableGridSearchCV(
         Noting(build, random_state=0),
-        {"model__units": list(range(2, 10))},
+        {"model__units": list(range(2, 14))},
         cv=2,
         refit=False,
         error_score="raise",
     )
     search.fit(X, y)
     pids = log.read_text().split()
-    assert len(pids) == 16
+    assert len(pids) == 24
     assert len(set(pids)) > 1
     # One after the other, each worker's folds in one piece.
     n_changes = sum(a != b for a, b in itertools.pairwise(pids))
