@@ -276,6 +276,7 @@ def test_an_empty_file_becomes_a_checkpoint(tmp_path):
     path.touch()
     store = CheckpointStore(path)
     store.save([record()])
+    assert store.find({record().key})
     store.close()
 
 

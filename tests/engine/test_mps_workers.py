@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import warnings
 from pathlib import Path
 from typing import ClassVar
 
@@ -115,7 +116,11 @@ def test_without_the_program_on_warns_and_goes_on(data, log, monkeypatch):
 def test_without_the_program_auto_is_silent(data, log, monkeypatch):
     """Who leaves the choice to the search is not told."""
     monkeypatch.setattr("shutil.which", lambda name: None)
-    search(Client(log), [1.0], mps="auto").fit(*data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = search(Client(log), [1.0], mps="auto").fit(*data)
+    assert found.resumption.n_failed == 0
+    assert {note[3] for note in notes(log)} == {"False"}
 
 
 def test_more_workers_than_mps_takes(fake, data, log, monkeypatch):

@@ -264,7 +264,8 @@ def test_a_worker_that_died_at_rest_costs_no_fold_a_try(data, log):
     search(fakes.Logged(log), {"value": [1.0]}).fit(*data)
     os.kill(fakes.workers(log)[0], signal.SIGKILL)
     time.sleep(0.3)
-    search(fakes.Logged(log), {"value": [2.0]}, max_retries=0).fit(*data)
+    found = search(fakes.Logged(log), {"value": [2.0]}, max_retries=0).fit(*data)
+    assert (found.resumption.n_run, found.resumption.n_failed) == (2, 0)
 
 
 class TwoPartsWarning(UserWarning):

@@ -172,7 +172,8 @@ def test_missing_parameter_of_the_function():
 
 def test_function_without_meta():
     """The function need not have a parameter named ``meta``."""
-    KerasClassifier(lambda: made_model(), random_state=0).fit(X, Y)
+    estimator = KerasClassifier(lambda: made_model(), random_state=0).fit(X, Y)
+    assert estimator.n_iter_ == 1
 
 
 def test_meta_describes_the_data():
@@ -668,7 +669,11 @@ def test_single_columns_are_inputs():
         model.compile(loss="mse", run_eagerly=True)
         return model
 
-    KerasRegressor(build_pair, inputs={"a": 0, "b": np.int64(-1)}).fit(X, X[:, 0])
+    estimator = KerasRegressor(build_pair, inputs={"a": 0, "b": np.int64(-1)})
+    estimator.fit(X, X[:, 0])
+    (kernel, bias) = estimator.model_.get_weights()
+    by_hand = (X[:, 0] + X[:, -1]) * kernel[0, 0] + bias[0]
+    np.testing.assert_allclose(estimator.predict(X), by_hand, rtol=1e-4)
 
 
 def test_several_inputs_in_a_search_and_a_pipeline():
@@ -1083,6 +1088,10 @@ def test_numpy_scalars_as_parameters():
         classifier(), grid, n_iter=2, cv=2, error_score="raise", random_state=0
     )
     search.fit(X, Y)
+    assert isinstance(search.best_params_["model__units"], np.integer)
+    units = search.best_estimator_.model_.layers[1].units
+    assert type(units) is int
+    assert units == search.best_params_["model__units"]
 
 
 def test_pipeline():
@@ -1114,7 +1123,14 @@ def test_sample_weight_routing():
         search = GridSearchCV(
             estimator, {"epochs": [1]}, cv=2, scoring=None, error_score="raise"
         )
-        search.fit(X, Y, sample_weight=np.ones(90))
+        weights = np.where(Y == 0, 5.0, 0.1)
+        search.fit(X, Y, sample_weight=weights)
+    weighted, plain = (
+        clone(classifier()).fit(X, Y, sample_weight=given) for given in (weights, None)
+    )
+    found = search.best_estimator_.predict_proba(X)
+    np.testing.assert_array_equal(found, weighted.predict_proba(X))
+    assert not np.array_equal(found, plain.predict_proba(X))
 
 
 # scikit-learn's estimator checks

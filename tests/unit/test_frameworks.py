@@ -54,18 +54,28 @@ def test_pytorch_has_the_private_name_that_is_used():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
+def worker_prints(statement, **slot):
+    """Run a statement in a process that was made ready as a worker; give its output."""
+    code = (
+        "import os, sys; from resumable_search._frameworks import hooks; "
+        f"hooks.follow(); {statement}"
+    )
+    environment = {**os.environ, SLOT_VARIABLE: json.dumps({**SLOT, **slot})}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
 def test_following_imports_nothing():
     """A worker whose estimator needs no framework has none."""
-    code = (
-        "import sys; from resumable_search._frameworks import hooks; hooks.follow(); "
-        "hooks.clear(); "
-        "print([m for m in ('keras', 'tensorflow', 'torch') if m in sys.modules])"
-    )
-    environment = {**os.environ, SLOT_VARIABLE: json.dumps(SLOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
-    )
-    assert done.stdout.strip() == "[]", done.stderr
+    names = ("keras", "tensorflow", "torch", "jax")
+    statement = f"hooks.clear(); print([m for m in {names} if m in sys.modules])"
+    assert worker_prints(statement) == "[]"
 
 
 def test_a_worker_is_pinned_to_its_cores():
@@ -73,15 +83,8 @@ def test_a_worker_is_pinned_to_its_cores():
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system has no affinity of processes")
     core = min(os.sched_getaffinity(0))
-    code = (
-        "import os; from resumable_search._frameworks import hooks; hooks.follow(); "
-        "print(os.sched_getaffinity(0))"
-    )
-    environment = {**os.environ, SLOT_VARIABLE: json.dumps({**SLOT, "cores": [core]})}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
-    )
-    assert done.stdout.strip() == str({core}), done.stderr
+    printed = worker_prints("print(os.sched_getaffinity(0))", cores=[core])
+    assert printed == str({core})
 
 
 def test_an_old_jax_has_the_old_variable(monkeypatch, tmp_path):
