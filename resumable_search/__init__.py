@@ -20,6 +20,7 @@ from ._exceptions import (
 )
 from ._folds import fold_directory
 from ._keys.fingerprint import register_key
+from ._results import read_results
 from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
 
 __version__ = "0.1.0"
@@ -44,5 +45,6 @@ __all__ = [
     "WorkerError",
     "WorkerStartError",
     "fold_directory",
+    "read_results",
     "register_key",
 ]

@@ -108,11 +108,12 @@ class ResumableSearchMixin:
             ``error_score="raise"``.
         """
         check_estimator(self.estimator, self.cv)  # type: ignore[attr-defined]
-        session = SearchSession(self, X, y, self.checkpoint)  # type: ignore[attr-defined]
+        metric = _compared_metric(self.refit)  # type: ignore[attr-defined]
+        session = SearchSession(self, X, y, self.checkpoint, metric)  # type: ignore[attr-defined]
         backend = CheckpointBackend(
             session,
             verbose=self.verbose,  # type: ignore[attr-defined]
-            metric=_compared_metric(self.refit),  # type: ignore[attr-defined]
+            metric=metric,
             settings=_settings(self),
         )
         with _seam(self, session, backend), _recorded_splits(self, session):

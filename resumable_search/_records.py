@@ -84,6 +84,12 @@ class FoldOutcome:
     enough."""
     warnings: tuple[WorkerWarning, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    started: float | None = None
+    """Seconds since 1970, UTC."""
+    worker: int | None = None
+    """Number of the place in which it ran, from 0."""
+    device: str | None = None
+    """UUID of the GPU that its worker saw."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +110,31 @@ class FoldRecord:
     error: str | None = None
     attempts: int = 1
     versions: dict[str, str] = field(default_factory=dict)
+    started: float | None = None
+    """Seconds since 1970, UTC."""
+    finished: float | None = None
+    """Likewise. Set when it is stored."""
+    worker: int | None = None
+    """Number of the place in which it ran, from 0."""
+    device: str | None = None
+    """UUID of the GPU that its worker saw."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CandidateRecord:
+    """A candidate of a search as the checkpoint keeps it."""
+
+    position: int
+    """In ``cv_results_``."""
+    round: int
+    """The call of ``evaluate_candidates`` it belongs to; each has its own splits."""
+    key: str
+    parameters: dict[str, tuple[Any, ...]]
+    """Name -> (text,) or (text, value): plain values come back as they are."""
+
+    def values(self) -> dict[str, Any]:
+        """Give name -> value, or text where the value is not a plain one."""
+        return {name: pair[-1] for name, pair in self.parameters.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,9 +149,66 @@ class SearchRecord:
     run: str
     """The run (a process and its children) that last started it."""
     n_splits: int
+    n_candidates: int
+    """How many there are so far; successive halving adds to them."""
+    scorers: dict[str, str]
+    """Name -> key, in the order of ``cv_results_``."""
+    metric: str
+    """Name of the scorer by which candidates are compared."""
     parts: dict[str, dict[str, tuple[str, str]]]
     """For people: part -> name -> (key, text), as in
     ``{"estimator": {"alpha": ("2f...", "0.1")}}``."""
+    number: int = 0
+    """Number in its checkpoint."""
+    created: float = 0.0
+    """Seconds since 1970, UTC."""
+    started: float = 0.0
+    """When it was started last; likewise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveWorker:
+    """A worker and what it does at this moment."""
+
+    number: int
+    """Of its place, from 0."""
+    pid: int | None = None
+    """None: there is no process in the place."""
+    device: str | None = None
+    """UUID of the GPU it sees."""
+    candidate: int | None = None
+    """Position in ``cv_results_``; None: it has nothing to do."""
+    parameters: dict[str, str] = field(default_factory=dict)
+    """The candidate's, as text."""
+    split: int | None = None
+    attempt: int = 1
+    started: float | None = None
+    """When the fold began: seconds since 1970, UTC."""
+    epoch: int | None = None
+    """Finished epochs of the Keras fit that runs, if one does."""
+    n_epochs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveStatus:
+    """A search that runs, as those who look on see it."""
+
+    pid: int
+    host: str
+    started: float
+    """When ``fit`` began: seconds since 1970, UTC."""
+    updated: float
+    """When this was written, likewise."""
+    n_total: int
+    n_done: int
+    n_resumed: int
+    n_failed: int
+    metric: str
+    best_score: float | None = None
+    """Mean over the splits of the best candidate that has all its folds."""
+    best_parameters: dict[str, str] | None = None
+    seconds_left: float | None = None
+    workers: tuple[LiveWorker, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

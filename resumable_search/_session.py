@@ -32,9 +32,10 @@ from ._exceptions import (
     VersionMixWarning,
     WorkerError,
 )
-from ._keys.fingerprint import digest, fingerprint, parameter_table
-from ._keys.summaries import summarize
+from ._keys.fingerprint import digest, fingerprint, fold_key, parameter_table
+from ._keys.summaries import summarize, table_of
 from ._records import (
+    CandidateRecord,
     FoldOutcome,
     FoldRecord,
     FoldState,
@@ -108,19 +109,27 @@ class SearchSession:
         What was given to ``fit``.
     checkpoint : str, path-like or None
         As given by the user.
+    metric : str
+        Name of the scorer by which candidates are compared.
     """
 
-    def __init__(self, search: Any, X: Any, y: Any, checkpoint: Any) -> None:
+    def __init__(
+        self, search: Any, X: Any, y: Any, checkpoint: Any, metric: str = "score"
+    ) -> None:
         self._search = search
         self._cv = search.cv
         self._X, self._y = X, y
         self._checkpoint = checkpoint
+        self._metric = metric
         self._store: CheckpointStore | None = None
         self._lock: SearchLock | None = None
         self._search_number = 0
         self._known_values: dict[int, tuple[Any, str]] = {}
         self._split_keys: dict[int, tuple[Any, str]] = {}
-        self._candidate: tuple[Any, str] = (None, "")
+        self._candidate = (-1, "")
+        # Each call of evaluate_candidates is a round, with its own splits.
+        self._round = -1
+        self._n_before = self._n_candidates = 0
         self._scorer_keys: dict[str, str] | None = None
         self._family = ""
         self._relative: str | None = None
@@ -304,6 +313,9 @@ class SearchSession:
             kind=kind,
             run=os.environ[_RUN_VARIABLE],
             n_splits=call.n_splits,
+            n_candidates=call.n_candidates,
+            scorers=self._scorer_keys,
+            metric=self._metric,
             parts=parts,
         )
         assert self.path is not None
@@ -322,24 +334,36 @@ class SearchSession:
 
     def _fold_keys(self, calls: Sequence[FoldCall]) -> list[str]:
         keys = []
-        candidates: dict[str, dict[str, str]] = {}
-        splits: dict[str, int] = {}
+        candidates: list[CandidateRecord] = []
+        splits: list[tuple[int, int, str]] = []
         for call in calls:
             split = self._split_keys.get(id(call.train))
             if split is None:
+                if call.candidate == call.split == 0:
+                    self._round += 1
+                    self._n_before = self._n_candidates
+                    self._n_candidates += call.n_candidates
                 key = digest(fingerprint(call.train), fingerprint(call.test))
                 split = self._split_keys[id(call.train)] = (call.train, key)
-                splits[key] = call.split
+                splits.append((self._round, call.split, key))
             # The folds of a candidate come one after the other.
-            if self._candidate[0] is not call.parameters:
+            position = self._n_before + call.candidate
+            if self._candidate[0] != position:
                 key = fingerprint(call.parameters, "candidate")
-                self._candidate = (call.parameters, key)
-                candidates[key] = {
-                    name: summarize(value) for name, value in call.parameters.items()
-                }
-            keys.append(digest(self._family, self._candidate[1], split[1]))
+                self._candidate = (position, key)
+                candidates.append(
+                    CandidateRecord(
+                        position=position,
+                        round=self._round,
+                        key=key,
+                        parameters=table_of(call.parameters),
+                    )
+                )
+            keys.append(fold_key(self._family, self._candidate[1], split[1]))
         if candidates or splits:
-            self.store.describe(self._search_number, candidates.items(), splits.items())
+            self.store.describe(
+                self._search_number, candidates, splits, self._n_candidates
+            )
         return keys
 
     def _plan(
@@ -395,6 +419,9 @@ class SearchSession:
                 error=error,
                 attempts=outcome.attempts,
                 versions=outcome.versions,
+                started=outcome.started,
+                worker=outcome.worker,
+                device=outcome.device,
             )
             for name, scorer in self._scorer_keys.items()
         ]

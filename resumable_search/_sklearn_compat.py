@@ -6,6 +6,7 @@ Checked against scikit-learn 1.4.2, 1.6.1, 1.8.0 and 1.9.1 and against joblib
 - ``sklearn.model_selection._validation._fit_and_score``: the function that
   `BaseSearchCV.fit` hands to joblib for each fold, with these keyword
   arguments (``caller`` and ``callback_ctx`` since 1.9).
+- ``BaseSearchCV._format_results``: makes ``cv_results_`` of the results of folds.
 - ``sklearn.utils.parallel._FuncWrapper``: carries the caller's scikit-learn
   configuration (and, since 1.7, its warning filters) to the worker.
 - ``sklearn.metrics._scorer``: scorers by name, and the scorer that stands for
@@ -22,6 +23,7 @@ Checked against scikit-learn 1.4.2, 1.6.1, 1.8.0 and 1.9.1 and against joblib
 import copy
 import numbers
 import os
+import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ import sklearn
 from joblib.parallel import BatchedCalls, ParallelBackendBase
 from sklearn.base import clone
 from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer
+from sklearn.model_selection import GridSearchCV
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils import _safe_indexing, validation
 from sklearn.utils.metaestimators import _safe_split
@@ -318,6 +321,22 @@ def failed_result(call: FoldCall, error: str) -> dict[str, Any]:
     if call.return_train_score:
         result["train_scores"] = copy.copy(scores)
     return result
+
+
+def format_results(
+    candidates: list[dict[str, Any]],
+    n_splits: int,
+    out: list[dict[str, Any]],
+    *,
+    return_train_score: bool,
+) -> dict[str, Any]:
+    """Make ``cv_results_`` of the results of folds, which need not be complete."""
+    search = GridSearchCV(None, {}, return_train_score=return_train_score)
+    with warnings.catch_warnings():
+        # That scores are not finite is no surprise here.
+        warnings.filterwarnings("ignore", "One or more of the", UserWarning)
+        results: dict[str, Any] = search._format_results(candidates, n_splits, out)
+    return results
 
 
 # ---------------------------------------------------------------------------

@@ -37,6 +37,15 @@ def damaged(path: Path, why: str) -> CheckpointFormatError:
     )
 
 
+def missing(path: Path) -> CheckpointError:
+    """Give the error for a file that is not there, or is a directory."""
+    what = "is a directory" if path.is_dir() else "does not exist"
+    return CheckpointError(
+        f"The checkpoint {path} {what}. Give the path of the file that a search has "
+        "written; 'search.resumption.checkpoint' names it."
+    )
+
+
 def _write_error(path: Path, exc: sqlite3.OperationalError) -> CheckpointError:
     name = getattr(exc, "sqlite_errorname", "")
     if name.startswith("SQLITE_FULL"):

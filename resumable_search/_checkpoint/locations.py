@@ -8,7 +8,7 @@ import platformdirs
 
 from .._exceptions import CheckpointLocationWarning, CheckpointWriteError
 
-__all__ = ["ENVIRONMENT_VARIABLE", "resolve_checkpoint"]
+__all__ = ["ENVIRONMENT_VARIABLE", "find_checkpoint", "resolve_checkpoint"]
 
 #: Names the checkpoint where the ``checkpoint`` parameter does not.
 ENVIRONMENT_VARIABLE = "RESUMABLE_SEARCH_CHECKPOINT"
@@ -37,9 +37,8 @@ def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
     CheckpointWriteError
         If the directory cannot be made.
     """
-    given = checkpoint or os.environ.get(ENVIRONMENT_VARIABLE)
-    if given:
-        path = Path(given).expanduser().absolute()
+    path = _given(checkpoint)
+    if path is not None:
         _make(path.parent, path)
         return path
     here = Path(_DIRECTORY).absolute()
@@ -57,6 +56,21 @@ def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
         )
         return there / _FILE
     return here / _FILE
+
+
+def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
+    """Give the path that `resolve_checkpoint` would, and make nothing."""
+    path = _given(checkpoint)
+    if path is not None:
+        return path
+    here = Path(_DIRECTORY).absolute() / _FILE
+    there = platformdirs.user_cache_path("resumable_search") / _FILE
+    return there if there.exists() and not here.exists() else here
+
+
+def _given(checkpoint: str | os.PathLike[str] | None) -> Path | None:
+    given = checkpoint or os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(given).expanduser().absolute() if given else None
 
 
 def _make(directory: Path, path: Path) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from .._exceptions import CheckpointFormatError
 from .errors import damaged
 
-__all__ = ["FORMAT", "prepare", "transaction"]
+__all__ = ["FORMAT", "prepare", "prepare_to_read", "transaction"]
 
 #: Number of the format that this code writes.
-FORMAT = 1
+FORMAT = 2
 
 #: Marks the file as one of ours ("RSrc").
 _APPLICATION_ID = 0x52537263
@@ -37,21 +37,27 @@ CREATE TABLE searches (
     kind TEXT NOT NULL,                      -- name of the search class
     run TEXT NOT NULL,                       -- the run that started it last
     n_splits INTEGER NOT NULL,
+    n_candidates INTEGER NOT NULL,           -- so far: some searches add to them
+    scorers TEXT NOT NULL,                   -- JSON: name -> key
+    metric TEXT NOT NULL,                    -- the scorer that decides
     parts TEXT NOT NULL,                     -- JSON: part -> name -> [key, text]
     created REAL NOT NULL,                   -- seconds since 1970, UTC
     started REAL NOT NULL
 );
 CREATE TABLE candidates (
     search INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,               -- in cv_results_
+    round INTEGER NOT NULL,                  -- call of evaluate_candidates
     key TEXT NOT NULL,
-    parameters TEXT NOT NULL,                -- JSON: name -> text, for people
-    PRIMARY KEY (search, key)
+    parameters TEXT NOT NULL,                -- JSON: name -> [text] or [text, value]
+    PRIMARY KEY (search, position)
 ) WITHOUT ROWID;
 CREATE TABLE splits (
     search INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
+    round INTEGER NOT NULL,
     position INTEGER NOT NULL,
     key TEXT NOT NULL,
-    PRIMARY KEY (search, key)
+    PRIMARY KEY (search, round, position)
 ) WITHOUT ROWID;
 CREATE TABLE folds (
     key TEXT NOT NULL,                       -- of family, candidate and split
@@ -64,6 +70,9 @@ CREATE TABLE folds (
     score_time REAL NOT NULL,                -- seconds
     attempts INTEGER NOT NULL,
     finished REAL NOT NULL,                  -- seconds since 1970, UTC
+    started REAL,                            -- likewise
+    worker INTEGER,                          -- number of the place it ran in
+    device TEXT,                             -- UUID of the GPU
     environment INTEGER NOT NULL REFERENCES environments (id),
     error INTEGER REFERENCES errors (id),
     PRIMARY KEY (key, scorer)
@@ -74,8 +83,53 @@ CREATE TABLE random_states (
 ) WITHOUT ROWID;
 """
 
+
+def _from_1_to_2(db: sqlite3.Connection) -> None:
+    """Give candidates and splits an order, and searches the names of their scorers.
+
+    Candidates of format 1 have no order, so theirs is that of their keys.
+    """
+    for table in _CHANGED_IN_2:
+        # S608: names of our own tables.
+        db.execute(f"CREATE TEMP TABLE old_{table} AS SELECT * FROM {table}")  # noqa: S608
+    for table in reversed(_CHANGED_IN_2):
+        db.execute(f"DROP TABLE {table}")
+    for statement in _statements():
+        if statement.split()[2] in _CHANGED_IN_2:
+            db.execute(statement)
+    db.execute(
+        "INSERT INTO searches SELECT id, key, family, kind, run, n_splits, "
+        "(SELECT count(*) FROM old_candidates WHERE search = old_searches.id), "
+        "(SELECT json_group_object(key, json_extract(value, '$[0]')) "
+        "FROM json_each(parts, '$.scorer')), "
+        "coalesce((SELECT min(key) FROM json_each(parts, '$.scorer')), 'score'), "
+        "parts, created, started FROM old_searches"
+    )
+    db.execute(
+        "INSERT INTO candidates SELECT search, "
+        "row_number() OVER (PARTITION BY search ORDER BY key) - 1, 0, key, "
+        "(SELECT json_group_object(key, json_array(value)) "
+        "FROM json_each(parameters)) FROM old_candidates"
+    )
+    db.execute("INSERT INTO splits SELECT search, 0, position, key FROM old_splits")
+    db.execute(
+        "INSERT INTO folds SELECT key, scorer, state, test_score, train_score, "
+        "n_test_samples, fit_time, score_time, attempts, finished, NULL, NULL, NULL, "
+        "environment, error FROM old_folds"
+    )
+    for table in _CHANGED_IN_2:
+        db.execute(f"DROP TABLE old_{table}")
+
+
+#: A table comes before those that refer to it.
+_CHANGED_IN_2 = ("searches", "candidates", "splits", "folds")
+
 #: Format -> function that takes a file from it to the next one.
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1_to_2}
+
+
+def _statements() -> list[str]:
+    return [s for s in map(str.strip, _SCHEMA.split(";")) if s]
 
 
 @contextlib.contextmanager
@@ -103,12 +157,28 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     # Each commit is synced to the disk before it returns.
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
     if is_new:
         _create(db)
     else:
         _check_pages(db, path)
         _migrate(db, version)
+    # After a migration, which drops tables that others refer to.
+    db.execute("PRAGMA foreign_keys = ON")
+
+
+def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
+    """Check the format of a file that is not going to be written."""
+    db.execute("PRAGMA trusted_schema = OFF")
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    _check_format(path, application, version)
+    _check_pages(db, path)
+    if version < FORMAT:
+        raise CheckpointFormatError(
+            f"The checkpoint {path} has the older format {version} and cannot be "
+            f"brought to format {FORMAT}, since it cannot be written. It can be read "
+            "where it can be written: copy it to such a place."
+        )
 
 
 def _check_format(path: Path, application: int, version: int) -> None:
@@ -131,7 +201,7 @@ def _create(db: sqlite3.Connection) -> None:
         # Another process may have come first.
         (n_tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if n_tables == 0:
-            for statement in _SCHEMA.split(";"):
+            for statement in _statements():
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {FORMAT}")

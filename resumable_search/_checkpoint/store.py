@@ -11,29 +11,27 @@ The promise:
 
 import contextlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._records import FoldRecord, FoldState, SearchRecord
-from .errors import BUSY_SECONDS, create_private, require_writable, translated
+from .._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
+from .errors import BUSY_SECONDS, create_private, require_writable
+from .reader import CheckpointReader
 from .schema import prepare, transaction
 
 __all__ = ["CheckpointStore"]
 
-# SQLite takes this many values in one statement in every version.
-_MOST_VALUES = 900
-
 _SAVE_FOLD = """
-INSERT INTO folds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO folds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, scorer) DO UPDATE SET
     state = excluded.state, test_score = excluded.test_score,
     train_score = excluded.train_score, n_test_samples = excluded.n_test_samples,
     fit_time = excluded.fit_time, score_time = excluded.score_time,
     attempts = folds.attempts + excluded.attempts, finished = excluded.finished,
+    started = excluded.started, worker = excluded.worker, device = excluded.device,
     environment = excluded.environment, error = excluded.error
 WHERE folds.state != 'done'
 """
@@ -44,14 +42,8 @@ UPDATE folds SET train_score = ?
 WHERE key = ? AND scorer = ? AND state = 'done' AND train_score IS NULL
 """
 
-_FIND_FOLDS = """
-SELECT key, scorer, state, test_score, train_score, n_test_samples, fit_time,
-       score_time, attempts, environment
-FROM folds WHERE state = 'done' AND key IN ({})
-"""
 
-
-class CheckpointStore:
+class CheckpointStore(CheckpointReader):
     """Folds, searches and random states in an SQLite file.
 
     Parameters
@@ -69,10 +61,8 @@ class CheckpointStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._pid = os.getpid()
+        self._begin(path)
         self._environments: dict[str, int] = {}
-        self._versions: dict[int, dict[str, str]] = {}
         require_writable(path)
         create_private(path)
         with self._translated():
@@ -88,17 +78,6 @@ class CheckpointStore:
 
     # ------------------------------------------------------------------
     # Folds
-
-    def find(self, keys: Iterable[str]) -> dict[str, dict[str, FoldRecord]]:
-        """Give the finished folds among `keys`: key -> scorer -> record."""
-        found: dict[str, dict[str, FoldRecord]] = {}
-        with self._translated():
-            for chunk in _chunks(list(keys), _MOST_VALUES):
-                marks = ",".join("?" * len(chunk))
-                for row in self._db.execute(_FIND_FOLDS.format(marks), chunk):
-                    record = self._fold(*row)
-                    found.setdefault(record.key, {})[record.scorer] = record
-        return found
 
     def save(self, records: Sequence[FoldRecord]) -> None:
         """Store folds, all or none; they are on the disk when this returns."""
@@ -116,6 +95,9 @@ class CheckpointStore:
                     record.score_time,
                     record.attempts,
                     now,
+                    record.started,
+                    record.worker,
+                    record.device,
                     self._environment(record.versions),
                     self._error(record.error),
                 )
@@ -139,16 +121,21 @@ class CheckpointStore:
         now = time.time()
         with self._transaction():
             (number,) = self._db.execute(
-                "INSERT INTO searches "
-                "(key, family, kind, run, n_splits, parts, created, started) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
-                "run = excluded.run, started = excluded.started RETURNING id",
+                "INSERT INTO searches (key, family, kind, run, n_splits, n_candidates, "
+                "scorers, metric, parts, created, started) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET run = excluded.run, "
+                "n_candidates = excluded.n_candidates, scorers = excluded.scorers, "
+                "metric = excluded.metric, started = excluded.started RETURNING id",
                 (
                     search.key,
                     search.family,
                     search.kind,
                     search.run,
                     search.n_splits,
+                    search.n_candidates,
+                    json.dumps(search.scorers),
+                    search.metric,
                     json.dumps(search.parts),
                     now,
                     now,
@@ -159,43 +146,30 @@ class CheckpointStore:
     def describe(
         self,
         search: int,
-        candidates: Iterable[tuple[str, dict[str, str]]],
-        splits: Iterable[tuple[str, int]],
+        candidates: Iterable[CandidateRecord],
+        splits: Iterable[tuple[int, int, str]],
+        n_candidates: int,
     ) -> None:
-        """Note candidates (key, name -> text) and splits (key, position)."""
+        """Note candidates, splits (round, position, key), how many there will be."""
         with self._transaction():
             self._db.executemany(
-                "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?)",
-                ((search, key, json.dumps(texts)) for key, texts in candidates),
+                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?)",
+                (
+                    (search, c.position, c.round, c.key, json.dumps(c.parameters))
+                    for c in candidates
+                ),
             )
             self._db.executemany(
-                "INSERT OR IGNORE INTO splits VALUES (?, ?, ?)",
-                ((search, position, key) for key, position in splits),
+                "INSERT OR REPLACE INTO splits VALUES (?, ?, ?, ?)",
+                ((search, *split) for split in splits),
             )
-
-    def searches(self) -> list[SearchRecord]:
-        """Give all searches, the one that was started last first."""
-        with self._translated():
-            rows = self._db.execute(
-                "SELECT key, family, kind, run, n_splits, parts FROM searches "
-                "ORDER BY started DESC, id DESC"
-            ).fetchall()
-        names = ("key", "family", "kind", "run", "n_splits")
-        return [
-            SearchRecord(**dict(zip(names, row, strict=False)), parts=_parts(row[-1]))
-            for row in rows
-        ]
+            self._db.execute(
+                "UPDATE searches SET n_candidates = ? WHERE id = ?",
+                (n_candidates, search),
+            )
 
     # ------------------------------------------------------------------
     # Random states
-
-    def random_state(self, key: str) -> Any:
-        """Give the random state that was stored under `key`, or None."""
-        with self._translated():
-            row = self._db.execute(
-                "SELECT state FROM random_states WHERE key = ?", (key,)
-            ).fetchone()
-        return None if row is None else json.loads(row[0])
 
     def save_random_state(self, key: str, state: object) -> None:
         """Store a random state under `key`, unless there is one."""
@@ -204,11 +178,6 @@ class CheckpointStore:
                 "INSERT OR IGNORE INTO random_states VALUES (?, ?)",
                 (key, json.dumps(state)),
             )
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._pid == os.getpid():
-            self._db.close()
 
     # ------------------------------------------------------------------
 
@@ -233,37 +202,6 @@ class CheckpointStore:
         ).fetchone()
         return int(number)
 
-    def _fold(
-        self,
-        key: str,
-        scorer: str,
-        state: str,
-        test_score: str,
-        train_score: str | None,
-        n_test_samples: int,
-        fit_time: float,
-        score_time: float,
-        attempts: int,
-        environment: int,
-    ) -> FoldRecord:
-        if environment not in self._versions:
-            (text,) = self._db.execute(
-                "SELECT versions FROM environments WHERE id = ?", (environment,)
-            ).fetchone()
-            self._versions[environment] = json.loads(text)
-        return FoldRecord(
-            key=key,
-            scorer=scorer,
-            state=FoldState(state),
-            test_score=json.loads(test_score),
-            train_score=None if train_score is None else json.loads(train_score),
-            n_test_samples=n_test_samples,
-            fit_time=fit_time,
-            score_time=score_time,
-            attempts=attempts,
-            versions=self._versions[environment],
-        )
-
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._translated():
@@ -274,14 +212,6 @@ class CheckpointStore:
                 # What this transaction numbered is gone with it.
                 self._environments.clear()
                 raise
-
-    def _translated(self) -> contextlib.AbstractContextManager[None]:
-        return translated(self.path)
-
-
-def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _json(score: object) -> str | None:
@@ -295,10 +225,3 @@ def _json(score: object) -> str | None:
 def _number(score: Any) -> int | float:
     """Give a number that JSON brings back as it is (NaN and infinities too)."""
     return int(score) if isinstance(score, int) else float(score)
-
-
-def _parts(text: str) -> dict[str, dict[str, tuple[str, str]]]:
-    return {
-        part: {name: (key, value) for name, (key, value) in values.items()}
-        for part, values in json.loads(text).items()
-    }

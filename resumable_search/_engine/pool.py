@@ -92,20 +92,24 @@ class WorkerPool:
         environment: Mapping[str, str],
         daemons: Mapping[Device, MpsDaemon],
     ) -> None:
-        def slot_for(plan: SlotPlan, daemon: MpsDaemon | None = None) -> Slot:
+        def slot_for(
+            plan: SlotPlan, number: int, daemon: MpsDaemon | None = None
+        ) -> Slot:
             variables = {**environment, **framework_environment(plan, os.environ)}
             if daemon is not None:
                 n_slots = sum(other.device == plan.device for other in plans)
                 variables.update(daemon.client_environment(n_slots, plan.budget))
-            return Slot(plan, variables, daemon)
+            return Slot(plan, variables, daemon, number)
 
-        for plan in plans:
-            self._slots.append(slot_for(plan, daemons.get(plan.device)))  # type: ignore[arg-type]
+        for number, plan in enumerate(plans):
+            daemon = daemons.get(plan.device)  # type: ignore[arg-type]
+            self._slots.append(slot_for(plan, number, daemon))
         for device in dict.fromkeys(plan.device for plan in plans):
             if device is None:
                 continue
             slots = [slot for slot in self._slots if slot.plan.device == device]
-            whole = slot_for(alone(plans, device))
+            # It takes the place of the first one there.
+            whole = slot_for(alone(plans, device), slots[0].number)
             self._shared[device] = SharedDevice(slots, whole, daemons.get(device))
 
     def submit(self, task: FoldTask) -> None:
@@ -243,6 +247,7 @@ class WorkerPool:
         else:
             answer, status = content[1:]
             attempt = slot.given.popleft()
+            attempt.started = status["started"]
             slot.note(status, more_to_come=bool(self._queue))
             self._answer(slot, attempt, kind, pickle.loads(answer))  # noqa: S301
 
@@ -255,11 +260,11 @@ class WorkerPool:
             self._fold_seconds = seconds if known is None else (known + seconds) / 2
             if self._goes_on_alone(slot, attempt, failure or ""):
                 return
-            outcome = FoldOutcome(
-                task_id=attempt.task.task_id,
+            outcome = _outcome(
+                slot,
+                attempt,
                 result=result,
                 failure=failure,
-                attempts=attempt.number,
                 out_of_memory=self._exhausted(slot, failure or ""),
                 warnings=warnings,
                 versions=versions,
@@ -268,17 +273,17 @@ class WorkerPool:
             if self._goes_on_alone(slot, attempt, content[2]):
                 return
             error, warnings = _unpickled_error(*content)
-            outcome = FoldOutcome(
-                task_id=attempt.task.task_id,
+            outcome = _outcome(
+                slot,
+                attempt,
                 error=error,
-                attempts=attempt.number,
                 out_of_memory=self._exhausted(slot, content[2]),
                 warnings=warnings,
             )
         elif kind == "edited":
-            outcome = FoldOutcome(
-                task_id=attempt.task.task_id,
-                attempts=attempt.number,
+            outcome = _outcome(
+                slot,
+                attempt,
                 error=WorkerError(
                     f"The file {content} has changed since this process imported "
                     "it. A worker would run the new code, and its score would be "
@@ -381,7 +386,7 @@ class WorkerPool:
             shared.queue.append(running)
             return
         if running.number > self.max_retries:
-            self._outcomes.append(_died(running, ending))
+            self._outcomes.append(_died(slot, running, ending))
             return
         again = Attempt(running.task, running.number + 1)
         if shared is not None and aborted:
@@ -390,19 +395,27 @@ class WorkerPool:
             self._requeue(slot, again)
 
 
-def _died(attempt: Attempt, ending: str) -> FoldOutcome:
+def _outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
+    """Give what came of a try, with where and when that was."""
+    device = slot.plan.device
+    return FoldOutcome(
+        task_id=attempt.task.task_id,
+        attempts=attempt.number,
+        started=attempt.started,
+        worker=slot.number,
+        device=None if device is None else device.uuid,
+        **content,
+    )
+
+
+def _died(slot: Slot, attempt: Attempt, ending: str) -> FoldOutcome:
     tries = f"{attempt.number} {'try' if attempt.number == 1 else 'tries'}"
     text = (
         f"The worker process that ran this fold {ending} ({tries}). Likely causes: "
         "out of memory (see the kernel's log), or a crash in compiled code. "
         "Whatever it printed before is on standard error."
     )
-    return FoldOutcome(
-        task_id=attempt.task.task_id,
-        error=WorkerDiedError(text),
-        died=text,
-        attempts=attempt.number,
-    )
+    return _outcome(slot, attempt, error=WorkerDiedError(text), died=text)
 
 
 class _RemoteTraceback(Exception):  # noqa: N818 - shown, never raised

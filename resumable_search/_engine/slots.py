@@ -38,6 +38,8 @@ class Attempt:
 
     task: FoldTask
     number: int = 1
+    started: float | None = None
+    """Seconds since 1970, UTC."""
 
 
 class Slot:
@@ -51,6 +53,8 @@ class Slot:
         For its workers, beyond what the plan says.
     daemon : MpsDaemon or None
         Where its workers have to be attached.
+    number : int
+        Number of the place in its pool, for people.
     """
 
     def __init__(
@@ -58,8 +62,10 @@ class Slot:
         plan: SlotPlan,
         environment: Mapping[str, str],
         daemon: MpsDaemon | None = None,
+        number: int = 0,
     ) -> None:
         self.plan = plan
+        self.number = number
         self._environment = {**environment, **dict(plan.variables)}
         self._daemon = daemon
         self.process: WorkerProcess | None = None

@@ -300,19 +300,21 @@ def main(connection_fd: int, parent: int) -> None:
                 _frameworks.warm(task[1])
                 inbox.send("warm")
                 continue
+            started = time.time()
             kind, content = runner.run(task)
             _flush_output()
-            inbox.send(kind, task[1], content, _status())
+            inbox.send(kind, task[1], content, _status(started))
             if kind == "stale":
                 break
             _frameworks.clear()
     inbox.send("bye")
 
 
-def _status() -> dict[str, Any]:
+def _status(started: float) -> dict[str, Any]:
     """Tell what the parent needs to know of this process after each fold."""
     frameworks = _frameworks.imported()
     return {
+        "started": started,
         "holds_gpu": holds_gpu(),
         "frameworks": frameworks,
         "private_bytes": _frameworks.private_bytes(),

@@ -28,7 +28,14 @@ from .handlers import handler_of, has_fixed_key, register
 from .summaries import summarize
 from .walk import Unkeyable, Walk
 
-__all__ = ["digest", "fingerprint", "parameter_table", "register_key", "summarize"]
+__all__ = [
+    "digest",
+    "fingerprint",
+    "fold_key",
+    "parameter_table",
+    "register_key",
+    "summarize",
+]
 
 
 def fingerprint(value: object, name: str = "value") -> str:
@@ -128,6 +135,11 @@ def digest(*parts: str) -> str:
     """Combine fingerprints, in this order, into one."""
     content = b"".join(map(encode_str, parts))
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def fold_key(family: str, candidate: str, split: str) -> str:
+    """Give the key of a fold from those of what it is made of."""
+    return digest(family, candidate, split)
 
 
 def parameter_table(estimator: Any) -> dict[str, tuple[str, str]]:

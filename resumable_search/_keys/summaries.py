@@ -3,9 +3,12 @@
 import re
 import reprlib
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+_LONGEST_TEXT = 1000
 
 
 class _ShortRepr(reprlib.Repr):
@@ -30,6 +33,24 @@ def summarize(value: object) -> str:
         text = f"{type(value).__name__}(...)"
     text = " ".join(text.split())
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def table_of(parameters: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Give name -> (text,), or (text, value) where JSON brings the value back."""
+    table: dict[str, tuple[Any, ...]] = {}
+    for name, value in parameters.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        text = summarize(value)
+        table[name] = (text, plain) if _is_plain(plain) else (text,)
+    return table
+
+
+def _is_plain(value: object) -> bool:
+    if type(value) is str:
+        return len(value) <= _LONGEST_TEXT
+    if type(value) is int:
+        return abs(value) < 2**63  # as far as every reader of JSON goes
+    return value is None or type(value) in (float, bool)
 
 
 def _defined(cls: type) -> set[str]:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -16,9 +17,18 @@ from resumable_search import (
     CheckpointFormatError,
     CheckpointWriteError,
 )
+from resumable_search._checkpoint.reader import CheckpointReader
 from resumable_search._checkpoint.schema import FORMAT
 from resumable_search._checkpoint.store import CheckpointStore
-from resumable_search._records import FoldRecord, FoldState, SearchRecord
+from resumable_search._records import (
+    CandidateRecord,
+    FoldRecord,
+    FoldState,
+    SearchRecord,
+)
+
+#: A checkpoint of each past format.
+DATA = Path(__file__).parent.parent / "data"
 
 
 @pytest.fixture
@@ -59,6 +69,9 @@ def search(key="search", **values):
             "kind": "ResumableGridSearchCV",
             "run": "run",
             "n_splits": 3,
+            "n_candidates": 2,
+            "scorers": {"accuracy": "accuracy"},
+            "metric": "accuracy",
             "parts": {"estimator": {"C": ("key", "1.0")}},
             **values,
         }
@@ -157,6 +170,57 @@ def test_searches_come_back_last_started_first(store):
     assert store.searches()[0].parts == search().parts
 
 
+def candidate(position, **values):
+    return CandidateRecord(
+        position=position,
+        round=0,
+        key=f"candidate {position}",
+        parameters={"C": ("0.1", 0.1), "kernel": ("function rbf",)},
+        **values,
+    )
+
+
+def test_candidates_and_splits_come_back_in_their_order(store):
+    """Whatever the order in which they were described; plain values as they are."""
+    number = store.register(search())
+    store.describe(number, [candidate(1)], [(0, 1, "b")], 2)
+    store.describe(number, [candidate(0)], [(0, 0, "a"), (1, 0, "c")], 3)
+    found = store.candidates(number)
+    assert [c.position for c in found] == [0, 1]
+    assert found[0].values() == {"C": 0.1, "kernel": "function rbf"}
+    assert store.splits(number) == {0: {0: "a", 1: "b"}, 1: {0: "c"}}
+    assert store.searches()[0].n_candidates == 3
+
+
+def test_where_and_when_a_fold_ran_comes_back(store):
+    """With the failed ones and their errors, for those who look on."""
+    store.save([failed(started=1.5, worker=3, device="GPU-8f")])
+    found = store.find_all(["fold"])["fold"]["accuracy"]
+    assert (found.started, found.worker, found.device) == (1.5, 3, "GPU-8f")
+    assert (found.state, found.error) == (FoldState.FAILED, "why")
+    assert found.finished > found.started
+
+
+def test_a_reader_sees_what_was_saved_and_changes_nothing(store):
+    """While the file is open to be written."""
+    store.save([record()])
+    before = store.path.read_bytes()
+    reader = CheckpointReader(store.path)
+    assert set(reader.find(["fold"])) == {"fold"}
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader._db.execute("DELETE FROM folds")
+    reader.close()
+    assert store.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["missing.sqlite", "."])
+def test_a_reader_makes_no_file(tmp_path, place):
+    """What is not there is an error."""
+    with pytest.raises(CheckpointError, match=r"does not exist|is a directory"):
+        CheckpointReader(tmp_path / place)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_first_random_state_is_kept(store):
     """A state that is there is not replaced."""
     assert store.random_state("cv") is None
@@ -193,6 +257,31 @@ def test_the_file_holds_no_pickle(store):
 
 # ---------------------------------------------------------------------------
 # Files that cannot be used
+
+
+def schema(path):
+    database = sqlite3.connect(path)
+    rows = database.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY 1, 2")
+    found = rows.fetchall()
+    database.close()
+    return found
+
+
+def test_format_1_is_brought_up_to_date(store, tmp_path):
+    """Its folds are found, and its tables are those of a new file."""
+    path = tmp_path / "old.sqlite"
+    shutil.copy(DATA / "format-1.sqlite", path)
+    old = CheckpointStore(path)
+    trees, machines = old.searches()
+    assert (machines.n_candidates, machines.n_splits) == (6, 3)
+    assert list(machines.scorers) == ["accuracy", "f1_macro"]
+    assert [c.position for c in old.candidates(trees.number)] == [0, 1, 2]
+    assert old.splits(trees.number).keys() == {0}
+    (keys,) = zip(*old._db.execute("SELECT DISTINCT key FROM folds"), strict=True)
+    assert len(old.find(keys)) == 22  # two failed
+    assert old._db.execute("PRAGMA foreign_key_check").fetchall() == []
+    old.close()
+    assert schema(path) == schema(store.path)
 
 
 def test_a_newer_format_is_refused_and_untouched(store):
