@@ -18,7 +18,9 @@ is committed when it is finished.
 """
 
 import collections
+import contextlib
 import pickle
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -32,21 +34,26 @@ from ._engine.module_stamps import user_module_stamps
 from ._engine.pool import WorkerPool
 from ._engine.shipping import Workspace
 from ._engine.worker import surroundings
+from ._exceptions import WorkerError
 from ._gpu.placement import place, start_daemons
 from ._progress import Progress
 from ._records import FoldOutcome, FoldTask, WorkerSettings, WorkerWarning
 from ._session import PlannedFold, SearchSession
 from ._sklearn_compat import (
     FoldCall,
+    LeftOutResult,
     failed_result,
     is_watched,
+    left_out_result,
     pass_callbacks,
     resolve_n_jobs,
     shared_context,
+    take_the_shape_of,
     task_position,
     thread_limits,
     unpack_batch,
 )
+from ._stopping import StopWatch
 
 __all__ = ["CheckpointBackend"]
 
@@ -95,6 +102,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         Name of the scorer that progress reports the best of.
     settings : WorkerSettings
         How folds are run.
+    stop : StopWatch
+        Knows whether the search is to stop.
     """
 
     # Results are taken in the thread that called fit: there they are committed,
@@ -109,8 +118,15 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         verbose: int,
         metric: str,
         settings: WorkerSettings,
+        stop: StopWatch,
     ) -> None:
         super().__init__(nesting_level=0)
+        self._stop = stop
+        budget = settings.time_budget
+        self._last_start = None if budget is None else time.monotonic() + budget
+        self._is_used_up = False
+        self._left_out: list[LeftOutResult] = []
+        self._a_result: dict[str, Any] | None = None
         self._session = session
         self._verbose = verbose
         self._metric = metric
@@ -150,6 +166,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self, func: BatchedCalls, callback: Callable[[Any], None] | None = None
     ) -> _Batch:
         """Look the folds of a batch up, and queue those that are not there."""
+        if self._stop.is_requested():
+            self._wind_down()
         calls = unpack_batch(func)
         batch = _Batch(self, [None] * len(calls), len(calls), callback)
         self._expect(calls[0])
@@ -177,6 +195,9 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def stop_call(self) -> None:
         """Say how it ended, when joblib has all the results it asked for."""
+        if self._a_result is not None:
+            for left_out in self._left_out:
+                take_the_shape_of(left_out, self._a_result)
         if self._progress is not None:
             self._progress.show(last=True)
 
@@ -216,6 +237,9 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         return fold.key in self._watched_keys
 
     def _send(self, fold: PlannedFold, batch: _Batch, position: int) -> None:
+        if self._is_late():
+            self._leave_out(batch, position, fold.call)
+            return
         task_id = self._task_by_key.get(fold.key)
         # The same candidate may come twice. It runs once, unless callbacks count.
         if is_watched(fold.call):
@@ -238,6 +262,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 start_daemons(settings.mps, plans),
             )
             self._pool.max_retries = settings.max_retries
+            self._pool.fold_timeout = settings.fold_timeout
         return self._pool
 
     def _task(self, task_id: int, fold: PlannedFold) -> FoldTask:
@@ -264,6 +289,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             payload=self._payload((call.parameters, progress, task_position(call))),
             directory=str(self._session.folders.expect(fold.key)),
             save_epochs=self._settings.save_epochs,
+            candidate=call.candidate,
         )
 
     def _payload(self, content: tuple[Any, ...]) -> bytes | str:
@@ -275,24 +301,74 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _collect(self) -> None:
         """Take what workers have finished, commit it, then count it as done."""
-        pool = self._ready_pool()
+        self._take(self._ready_pool().wait(self._seconds_left(), self._stop.sources()))
+        if self._stop.is_requested():
+            self._wind_down()
+        if self._is_late():
+            self._ready_pool().close_queue()
+        if self._progress is not None:
+            self._progress.show()
+        self._raise_warnings()
+
+    def _take(self, finished: list[FoldOutcome]) -> None:
         outcomes = [
             (running, _explained(outcome, running.fold.call))
-            for outcome in pool.wait()
+            for outcome in finished
             if (running := self._running[outcome.task_id])
         ]
         self._session.save([(running.fold, outcome) for running, outcome in outcomes])
         for running, outcome in outcomes:
             self._finish(running, outcome)
+
+    # ------------------------------------------------------------------
+    # The end before the end
+
+    def _seconds_left(self) -> float | None:
+        if self._last_start is None or self._is_used_up:
+            return None
+        return max(0.0, self._last_start - time.monotonic())
+
+    def _is_late(self) -> bool:
+        """Tell whether the time budget is used up."""
+        if self._last_start is not None and not self._is_used_up:
+            self._is_used_up = time.monotonic() >= self._last_start
+        return self._is_used_up
+
+    def _leave_out(self, batch: _Batch, position: int, call: FoldCall) -> None:
+        """Answer with a stand-in for a fold that is not going to run."""
+        result = left_out_result(call)
+        self._left_out.append(result)
+        self._session.n_left_out += 1
+        pass_callbacks(call)
+        self._settle(batch, position, result)
+
+    def _wind_down(self) -> None:
+        """Let folds that run come to their end, in the time they have; then stop."""
+        if self._pool is not None:
+            end = time.monotonic() + self._settings.grace_period
+            self._pool.close_queue()
+            with contextlib.suppress(WorkerError):
+                while self._pool.n_unfinished:
+                    left = 0.0 if self._stop.is_urgent else end - time.monotonic()
+                    sources = self._stop.sources()
+                    self._take(self._pool.wait(max(0.0, left), sources))
+                    if left <= 0:
+                        break
+                    self._stop.is_requested()
         if self._progress is not None:
-            self._progress.show()
-        self._raise_warnings()
+            self._progress.show(last=True)
+        raise KeyboardInterrupt  # `fit` says what has happened
+
+    # ------------------------------------------------------------------
 
     def _finish(self, running: _RunningFold, outcome: FoldOutcome) -> None:
         del self._running[outcome.task_id]
         self._task_by_key.pop(running.fold.key, None)
         self._warnings.extend(outcome.warnings)
         for batch, position, call in running.waiting:
+            if outcome.cancelled:
+                self._leave_out(batch, position, call)
+                continue
             result = outcome.result
             if result is None:
                 if outcome.died is None or call.error_score == "raise":
@@ -314,12 +390,17 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         resumed: bool = False,
         failed: bool = False,
     ) -> None:
+        self._settle(batch, position, result)
+        if not failed:
+            self._a_result = result
+        if self._progress is not None:
+            self._progress.count(call, None if failed else result, resumed=resumed)
+
+    def _settle(self, batch: _Batch, position: int, result: dict[str, Any]) -> None:
         batch.results[position] = result
         batch.n_missing -= 1
         if not batch.n_missing:
             self._complete.append(batch)
-        if self._progress is not None:
-            self._progress.count(call, None if failed else result, resumed=resumed)
 
     def _call_back(self) -> None:
         """Tell joblib of complete batches; it submits others in answer.

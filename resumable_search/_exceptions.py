@@ -11,17 +11,26 @@
         DeviceError (ValueError)      a GPU cannot be used as asked
         MpsError                      NVIDIA MPS cannot be used
         FingerprintError (TypeError)  a value has no sound key
+        TimeBudgetError               it was used up before a candidate was complete
         WorkerError                   a worker process failed
+          FoldTimeoutError            a fold took too long
           WorkerDiedError             it ended in the middle of a fold
           WorkerStartError            it did not start
+
+    KeyboardInterrupt
+      SearchInterrupted               somebody has stopped the search
 
     UserWarning
       ResumableSearchWarning
         CheckpointLocationWarning     not where the user would look for it
         EpochStateWarning             the state of a Keras fit cannot be used
         NothingReusedWarning          a near relative is there, no fold fits
+        TimeBudgetWarning             some candidates are not in the results
         VersionMixWarning             reused folds come from other versions
 """
+
+from pathlib import Path
+from typing import Any
 
 __all__ = [
     "CheckpointError",
@@ -32,10 +41,14 @@ __all__ = [
     "DeviceError",
     "EpochStateWarning",
     "FingerprintError",
+    "FoldTimeoutError",
     "MpsError",
     "NothingReusedWarning",
     "ResumableSearchError",
     "ResumableSearchWarning",
+    "SearchInterrupted",
+    "TimeBudgetError",
+    "TimeBudgetWarning",
     "VersionMixWarning",
     "WorkerDiedError",
     "WorkerError",
@@ -75,8 +88,16 @@ class FingerprintError(ResumableSearchError, TypeError):
     """A value that the score depends on cannot be given a sound key."""
 
 
+class TimeBudgetError(ResumableSearchError):
+    """The time budget was used up before any candidate had all its folds."""
+
+
 class WorkerError(ResumableSearchError):
     """A worker process failed."""
+
+
+class FoldTimeoutError(WorkerError):
+    """A fold took longer than ``fold_timeout`` and was stopped."""
 
 
 class WorkerDiedError(WorkerError):
@@ -85,6 +106,49 @@ class WorkerDiedError(WorkerError):
 
 class WorkerStartError(WorkerError):
     """A worker process could not be started."""
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """A search was stopped: by Ctrl-C, SIGTERM, a closed terminal, or "quit".
+
+    What was finished is in the checkpoint, and the same ``fit`` goes on from there.
+
+    Attributes
+    ----------
+    reason : str
+        What stopped it: "Ctrl-C", "SIGTERM", "SIGHUP" or "quit".
+    signum : int or None
+        Number of the signal, if it was one. ``sys.exit(128 + signum)`` is the exit
+        status that shells give to a process that the signal has ended.
+    n_done : int
+        Number of folds that are finished.
+    n_total : int
+        Number of folds of the search.
+    checkpoint : pathlib.Path or None
+        The file they are in.
+    cv_results_ : dict
+        What is there, in the shape of ``cv_results_``, as `read_results` gives it:
+        NaN for folds that are not finished.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: str = "",
+        signum: int | None = None,
+        n_done: int = 0,
+        n_total: int = 0,
+        checkpoint: Path | None = None,
+        cv_results_: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.signum = signum
+        self.n_done = n_done
+        self.n_total = n_total
+        self.checkpoint = checkpoint
+        self.cv_results_ = {} if cv_results_ is None else cv_results_
 
 
 class ResumableSearchWarning(UserWarning):
@@ -101,6 +165,10 @@ class EpochStateWarning(ResumableSearchWarning):
 
 class NothingReusedWarning(ResumableSearchWarning):
     """The checkpoint holds a near relative, but none of its folds can be used."""
+
+
+class TimeBudgetWarning(ResumableSearchWarning):
+    """The time budget was used up: some candidates are not in the results."""
 
 
 class VersionMixWarning(ResumableSearchWarning):

@@ -3,6 +3,7 @@
 import contextlib
 import numbers
 import os
+import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,12 +15,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _folds
 from ._backend import CheckpointBackend
+from ._exceptions import (
+    CheckpointError,
+    SearchInterrupted,
+    TimeBudgetError,
+    TimeBudgetWarning,
+)
 from ._folds import RunningFold
 from ._frameworks.hooks import save_epochs
 from ._keras.foreign_wrappers import check_estimator
 from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
+from ._results import read_results
 from ._session import SearchSession
+from ._sklearn_compat import complete_candidates
+from ._stopping import StopWatch
 
 __all__ = ["ResumableSearchMixin"]
 
@@ -32,6 +42,7 @@ class _RunningFit:
     session: SearchSession
     backend: CheckpointBackend
     seam: parallel_config
+    stop: StopWatch
     until_end: contextlib.ExitStack
 
     def enter_refit(self) -> None:
@@ -65,6 +76,9 @@ class ResumableSearchMixin:
         "gpu_memory": [Interval(numbers.Real, 0, 1, closed="right")],
         "mps": [StrOptions({"off", "auto", "on"})],
         "save_epochs": [Interval(numbers.Integral, 1, None, closed="left"), None],
+        "fold_timeout": [Interval(numbers.Real, 0, None, closed="neither"), None],
+        "time_budget": [Interval(numbers.Real, 0, None, closed="neither"), None],
+        "grace_period": [Interval(numbers.Real, 0, None, closed="left")],
     }
 
     _resumption: Resumption
@@ -105,31 +119,63 @@ class ResumableSearchMixin:
             If something that a score depends on cannot be given a sound key.
         WorkerDiedError
             If a worker dies more than ``max_retries`` times in the same fold and
-            ``error_score="raise"``.
+            ``error_score="raise"``; or if workers die whatever they run.
+        FoldTimeoutError
+            If a fold takes longer than ``fold_timeout`` and ``error_score="raise"``.
+        TimeBudgetError
+            If the ``time_budget`` is used up before any candidate has all its folds.
+        SearchInterrupted
+            If the search is stopped: by Ctrl-C, SIGTERM, a closed terminal, or
+            "quit" and Enter. It is a `KeyboardInterrupt` and has the results so far.
         """
         check_estimator(self.estimator, self.cv)  # type: ignore[attr-defined]
         metric = _compared_metric(self.refit)  # type: ignore[attr-defined]
         session = SearchSession(self, X, y, self.checkpoint, metric)  # type: ignore[attr-defined]
+        stop = StopWatch(self.verbose)  # type: ignore[attr-defined]
         backend = CheckpointBackend(
             session,
             verbose=self.verbose,  # type: ignore[attr-defined]
             metric=metric,
             settings=_settings(self),
+            stop=stop,
         )
-        with _seam(self, session, backend), _recorded_splits(self, session):
-            super().fit(X, y, **params)  # type: ignore[misc]
-        self._resumption = session.resumption()
+        try:
+            with _seam(self, session, backend, stop), _recorded_splits(self, session):
+                super().fit(X, y, **params)  # type: ignore[misc]
+        except SearchInterrupted:  # of a search inside this one
+            raise
+        except KeyboardInterrupt:
+            # Where this process was when it came is of no interest to anybody.
+            raise _interrupted(session, stop) from None
+        finally:
+            if session.path is not None:
+                self._resumption = session.resumption()
         return self
 
     @property
     def resumption(self) -> Resumption:
         """What the last ``fit`` found in the checkpoint and what it ran.
 
-        An object with the attributes ``checkpoint`` (the file), ``n_resumed``,
-        ``n_run`` and ``n_failed`` (numbers of folds).
+        An object with the attributes ``checkpoint`` (the file), ``search`` (the
+        number of the search in it), ``n_resumed``, ``n_run``, ``n_failed`` and
+        ``n_left_out`` (numbers of folds). It is there after a ``fit`` that was
+        stopped or has failed, too.
         """
         check_is_fitted(self, "_resumption")
         return self._resumption
+
+    @property
+    def partial_results(self) -> dict[str, Any]:
+        """What is there of ``cv_results_``, after a ``fit`` that was stopped too.
+
+        As `read_results` gives it: NaN for folds that are not finished, and
+        ``n_completed``, the number of finished folds of each candidate.
+        """
+        resumption = self.resumption
+        results: dict[str, Any] = read_results(
+            resumption.checkpoint, search=resumption.search
+        )
+        return results
 
     def _run_search(
         self, evaluate_candidates: Any, *, callback_ctx: Any = None
@@ -141,23 +187,46 @@ class ResumableSearchMixin:
         # Only scikit-learn 1.9 and later has such a context.
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         try:
-            with _recorded_candidates(self, running.session):
+            with running.stop, _recorded_candidates(self, running.session):
                 super()._run_search(evaluate_candidates, **context)  # type: ignore[misc]
         finally:
             # Before the refit: workers that hold a GPU are gone, and the search is
             # free for others.
             running.backend.close()
             running.session.close()
+        if running.session.n_left_out:
+            _warn_of_left_out(self, running.session)
         running.enter_refit()
+
+    def _format_results(
+        self,
+        candidate_params: list[dict[str, Any]],
+        n_splits: int,
+        out: list[dict[str, Any]],
+        more_results: Any = None,
+    ) -> Any:
+        """Give the results of the candidates that have all their folds."""
+        kept, results, more = complete_candidates(
+            candidate_params, n_splits, out, more_results
+        )
+        if not kept:
+            raise TimeBudgetError(
+                f"The time budget of {self.time_budget:g} seconds was used up before "  # type: ignore[attr-defined]
+                f"any of the {len(candidate_params)} candidates had all its folds. "
+                "What is finished is kept. Raise 'time_budget', or call fit again to "
+                "go on."
+            )
+        return super()._format_results(kept, n_splits, results, more)  # type: ignore[misc]
 
 
 @contextlib.contextmanager
 def _seam(
-    search: Any, session: SearchSession, backend: CheckpointBackend
+    search: Any, session: SearchSession, backend: CheckpointBackend, stop: StopWatch
 ) -> Iterator[None]:
     seam = parallel_config(backend=backend)
     with contextlib.ExitStack() as until_end:
-        token = _running_fit.set(_RunningFit(search, session, backend, seam, until_end))
+        running = _RunningFit(search, session, backend, seam, stop, until_end)
+        token = _running_fit.set(running)
         try:
             yield
         finally:
@@ -165,6 +234,51 @@ def _seam(
             _running_fit.reset(token)
             backend.close()
             session.close()
+
+
+def _interrupted(session: SearchSession, stop: StopWatch) -> SearchInterrupted:
+    """Say how far the search was, when all is closed and the workers are gone."""
+    reason = stop.reason or "an interrupt"
+    try:
+        view = session.view()
+    except CheckpointError:  # whatever is wrong, somebody wants the search to stop
+        view = None
+    if view is None:
+        return SearchInterrupted(
+            f"The search was stopped by {reason} before its first fold.",
+            reason=reason,
+            signum=stop.signum,
+            checkpoint=session.path,
+        )
+    n_done = sum(view.n_completed())
+    what = "in its refit, with all" if n_done == view.n_folds else f"with {n_done} of"
+    return SearchInterrupted(
+        f"The search was stopped by {reason} {what} {view.n_folds} folds finished. "
+        f"They are kept in {session.path}. To go on, call the same fit again (run the "
+        "script again). This exception's cv_results_ has the results so far.",
+        reason=reason,
+        signum=stop.signum,
+        n_done=n_done,
+        n_total=view.n_folds,
+        checkpoint=session.path,
+        cv_results_=view.results(),
+    )
+
+
+def _warn_of_left_out(search: Any, session: SearchSession) -> None:
+    view = session.view()
+    assert view is not None
+    n_splits = view.search.n_splits
+    n_incomplete = sum(n < n_splits for n in view.n_completed())
+    warnings.warn(
+        f"The time budget of {search.time_budget:g} seconds is used up. "
+        f"{n_incomplete} of {len(view.candidates)} candidates do not have all their "
+        f"folds and are left out of cv_results_ and of the refit; "
+        f"{sum(view.n_completed())} of {view.n_folds} folds are finished. Call fit "
+        "again to go on.",
+        TimeBudgetWarning,
+        stacklevel=2,
+    )
 
 
 def _end_refit(search: Any, session: SearchSession, raised: tuple[Any, ...]) -> None:
@@ -218,4 +332,7 @@ def _settings(search: Any) -> WorkerSettings:
         mps=search.mps,
         max_retries=search.max_retries,
         save_epochs=search.save_epochs,
+        fold_timeout=search.fold_timeout,
+        time_budget=search.time_budget,
+        grace_period=search.grace_period,
     )

@@ -36,6 +36,12 @@ class WorkerSettings:
     mps: str = "off"
     max_retries: int = 1
     save_epochs: int | None = None
+    fold_timeout: float | None = None
+    """Seconds."""
+    time_budget: float | None = None
+    """Seconds."""
+    grace_period: float = 0.0
+    """Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +59,27 @@ class FoldTask:
     """Where the fold may keep files until it is done. Made by who wants it."""
     save_epochs: int | None = None
     """Number of epochs after which a Keras fit saves its state."""
+    candidate: int = 0
+    """Number of the candidate among those of its call of evaluate_candidates."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunningTask:
+    """What a worker does at this moment, as its parent knows it."""
+
+    number: int
+    """Of the worker's place, from 0."""
+    pid: int
+    device: str | None
+    """UUID of the GPU it sees."""
+    task_id: int | None
+    """None: nothing."""
+    started: float | None
+    """Seconds since 1970, UTC; None: its process has not begun."""
+    attempt: int
+    epoch: int | None
+    """Finished epochs of the Keras fit that runs, if one does."""
+    n_epochs: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +93,7 @@ class WorkerWarning:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoldOutcome:
-    """What came of a task. Exactly one of `result` and `error` is there."""
+    """What came of a task: one of `result`, `error` and `cancelled` is there."""
 
     task_id: int
     result: dict[str, Any] | None = None
@@ -74,7 +101,9 @@ class FoldOutcome:
     error: BaseException | None = None
     """What it raised (with ``error_score="raise"``), or why it could not run."""
     died: str | None = None
-    """How the worker ended, where that is the error."""
+    """Why the fold did not come to an end of its own, where that is the error."""
+    cancelled: bool = False
+    """It was not begun, and is not going to be."""
     failure: str | None = None
     """Traceback of a fit or of a scorer that failed; the result holds error
     scores then."""
@@ -225,9 +254,16 @@ class Resumption:
         Number of folds that were run, those that failed included.
     n_failed : int
         Number of folds that failed; the next ``fit`` tries them again.
+    n_left_out : int
+        Number of folds that were not run because the time budget was used up.
+    search : int or None
+        Number of the search in the file, for `read_results` and the command line.
+        None if the search had not begun.
     """
 
     checkpoint: Path
     n_resumed: int
     n_run: int
     n_failed: int
+    n_left_out: int = 0
+    search: int | None = None

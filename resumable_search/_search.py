@@ -84,6 +84,20 @@ class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore
         that a killed fold (or refit) goes on from there. ``None``: a killed fold
         begins again.
 
+    fold_timeout : float, default=None
+        Seconds after which a fold is stopped. It fails, others are not affected,
+        and the next ``fit`` tries it again. The import of a framework in a new
+        worker counts. ``None``: no limit.
+
+    time_budget : float, default=None
+        Seconds after the begin of ``fit`` after which no new fold starts. Candidates
+        that have all their folds by then form ``cv_results_`` and the refit, and a
+        later ``fit`` goes on. ``None``: no limit.
+
+    grace_period : float, default=0
+        Seconds that running folds are given to finish when the search is stopped by
+        Ctrl-C, SIGTERM or "quit". A second request ends it at once.
+
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
@@ -92,7 +106,11 @@ class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore
 
     resumption : Resumption
         What ``fit`` found in the checkpoint and what it ran: ``checkpoint`` (the
-        file), ``n_resumed``, ``n_run`` and ``n_failed`` (numbers of folds).
+        file), ``search`` (the number of the search in it), ``n_resumed``, ``n_run``,
+        ``n_failed`` and ``n_left_out`` (numbers of folds).
+
+    partial_results : dict of numpy (masked) ndarrays
+        What is there of ``cv_results_``, also after a ``fit`` that was stopped.
 
     best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, \
 refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
@@ -140,6 +158,9 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         gpu_memory: float = 0.9,
         mps: str = "off",
         save_epochs: int | None = None,
+        fold_timeout: float | None = None,
+        time_budget: float | None = None,
+        grace_period: float = 0,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -159,6 +180,9 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.gpu_memory = gpu_memory
         self.mps = mps
         self.save_epochs = save_epochs
+        self.fold_timeout = fold_timeout
+        self.time_budget = time_budget
+        self.grace_period = grace_period
 
 
 class ResumableRandomizedSearchCV(
@@ -247,6 +271,20 @@ class ResumableRandomizedSearchCV(
         that a killed fold (or refit) goes on from there. ``None``: a killed fold
         begins again.
 
+    fold_timeout : float, default=None
+        Seconds after which a fold is stopped. It fails, others are not affected,
+        and the next ``fit`` tries it again. The import of a framework in a new
+        worker counts. ``None``: no limit.
+
+    time_budget : float, default=None
+        Seconds after the begin of ``fit`` after which no new fold starts. Candidates
+        that have all their folds by then form ``cv_results_`` and the refit, and a
+        later ``fit`` goes on. ``None``: no limit.
+
+    grace_period : float, default=0
+        Seconds that running folds are given to finish when the search is stopped by
+        Ctrl-C, SIGTERM or "quit". A second request ends it at once.
+
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
@@ -255,7 +293,11 @@ class ResumableRandomizedSearchCV(
 
     resumption : Resumption
         What ``fit`` found in the checkpoint and what it ran: ``checkpoint`` (the
-        file), ``n_resumed``, ``n_run`` and ``n_failed`` (numbers of folds).
+        file), ``search`` (the number of the search in it), ``n_resumed``, ``n_run``,
+        ``n_failed`` and ``n_left_out`` (numbers of folds).
+
+    partial_results : dict of numpy (masked) ndarrays
+        What is there of ``cv_results_``, also after a ``fit`` that was stopped.
 
     best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, \
 refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
@@ -308,6 +350,9 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         gpu_memory: float = 0.9,
         mps: str = "off",
         save_epochs: int | None = None,
+        fold_timeout: float | None = None,
+        time_budget: float | None = None,
+        grace_period: float = 0,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -329,3 +374,6 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.gpu_memory = gpu_memory
         self.mps = mps
         self.save_epochs = save_epochs
+        self.fold_timeout = fold_timeout
+        self.time_budget = time_budget
+        self.grace_period = grace_period

@@ -24,6 +24,7 @@ from typing import Any
 from ._checkpoint.fold_folders import FoldFolders
 from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
+from ._checkpoint.reader import CheckpointReader
 from ._checkpoint.relatives import relative_text
 from ._checkpoint.store import CheckpointStore
 from ._exceptions import (
@@ -43,6 +44,7 @@ from ._records import (
     Score,
     SearchRecord,
 )
+from ._results import SearchView, choose_search, view_search
 from ._sklearn_compat import (
     FoldCall,
     finished_result,
@@ -136,7 +138,7 @@ class SearchSession:
         self._old_versions: set[tuple[tuple[str, str], ...]] = set()
         self.path: Path | None = None
         self._folders: FoldFolders | None = None
-        self.n_resumed = 0
+        self.n_resumed = self.n_left_out = 0
         self._n_run = self._n_failed = 0
 
     # ------------------------------------------------------------------
@@ -185,7 +187,21 @@ class SearchSession:
             n_resumed=self.n_resumed,
             n_run=self._n_run,
             n_failed=self._n_failed,
+            n_left_out=self.n_left_out,
+            search=self._search_number or None,
         )
+
+    def view(self) -> SearchView | None:
+        """Give what the checkpoint has of this search, when it is closed again."""
+        if self.path is None or not self._search_number:
+            return None
+        reader = CheckpointReader(self.path)
+        try:
+            searches = reader.searches()
+            search = choose_search(searches, self._search_number, self.path)
+            return view_search(reader, search)
+        finally:
+            reader.close()
 
     # ------------------------------------------------------------------
     # Random states
@@ -232,6 +248,8 @@ class SearchSession:
         """Store what came of folds. They are on the disk when this returns."""
         records: list[FoldRecord] = []
         for fold, outcome in outcomes:
+            if outcome.cancelled:
+                continue
             self._n_run += 1
             self._n_failed += outcome.failure is not None or outcome.result is None
             records.extend(self._records(fold, outcome))
@@ -239,7 +257,7 @@ class SearchSession:
             self.store.save(records)
         for fold, outcome in outcomes:
             # A fold that could not run to its end goes on from there the next time.
-            if isinstance(outcome.error, WorkerError):
+            if outcome.cancelled or isinstance(outcome.error, WorkerError):
                 self.folders.keep(fold.key)
             else:
                 self.folders.remove(fold.key)

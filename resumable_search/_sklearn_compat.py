@@ -6,7 +6,8 @@ Checked against scikit-learn 1.4.2, 1.6.1, 1.8.0 and 1.9.1 and against joblib
 - ``sklearn.model_selection._validation._fit_and_score``: the function that
   `BaseSearchCV.fit` hands to joblib for each fold, with these keyword
   arguments (``caller`` and ``callback_ctx`` since 1.9).
-- ``BaseSearchCV._format_results``: makes ``cv_results_`` of the results of folds.
+- ``BaseSearchCV._format_results``: makes ``cv_results_`` of the results of folds;
+  the searches give it complete candidates only.
 - ``sklearn.utils.parallel._FuncWrapper``: carries the caller's scikit-learn
   configuration (and, since 1.7, its warning filters) to the worker.
 - ``sklearn.metrics._scorer``: scorers by name, and the scorer that stands for
@@ -321,6 +322,47 @@ def failed_result(call: FoldCall, error: str) -> dict[str, Any]:
     if call.return_train_score:
         result["train_scores"] = copy.copy(scores)
     return result
+
+
+class LeftOutResult(dict[str, Any]):
+    """Stands for the result of a fold that was not run, until it is taken out."""
+
+
+def left_out_result(call: FoldCall) -> LeftOutResult:
+    """Build the stand-in for a fold that is not going to run."""
+    return LeftOutResult({**failed_result(call, ""), "fit_error": None})
+
+
+def take_the_shape_of(left_out: LeftOutResult, result: Mapping[str, Any]) -> None:
+    """Make a stand-in pass where scikit-learn compares results with each other.
+
+    The names in the scores of a callable ``scoring`` are only known from a result.
+    """
+    for part in ("test_scores", "train_scores"):
+        if part in left_out:
+            left_out[part] = copy.copy(result[part])
+
+
+def complete_candidates(
+    candidates: list[dict[str, Any]],
+    n_splits: int,
+    out: list[dict[str, Any]],
+    more: Mapping[str, list[Any]] | None,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, list[Any]] | None]:
+    """Take out the candidates of which a fold was left out."""
+    kept = [
+        position
+        for position in range(len(candidates))
+        if not any(
+            isinstance(result, LeftOutResult)
+            for result in out[position * n_splits : (position + 1) * n_splits]
+        )
+    ]
+    return (
+        [candidates[position] for position in kept],
+        [out[k * n_splits + split] for k in kept for split in range(n_splits)],
+        None if more is None else {n: [v[k] for k in kept] for n, v in more.items()},
+    )
 
 
 def format_results(

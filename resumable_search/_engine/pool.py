@@ -15,7 +15,12 @@ aborts on a shared GPU       likewise, alone on the GPU: libraries abort
                              when they find no memory there
 dies with folds queued       they go back to the queue, uncharged
 ends for want of work        likewise; a new one starts when needed
-dies before its first fold   three times in a row: `WorkerStartError`
+dies with every fold         `WorkerDiedError` after many in a row, of
+                             several candidates
+dies before its first fold   three times in a row: `WorkerStartError`; not
+                             to begin in time is the same
+takes longer for a fold      it is ended, that fold is failed and not tried
+than ``fold_timeout``        again by this fit
 has imported older code      it is replaced, the fold is not charged
 runs out of GPU memory       it is ended, and its fold tried again alone on
                              the GPU, uncharged; if that is not enough
@@ -31,16 +36,17 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing.connection import wait as wait_for_any
 from typing import Any
 
-from .._exceptions import WorkerDiedError, WorkerError, WorkerStartError
+from .._exceptions import WorkerError, WorkerStartError
 from .._frameworks.hooks import environment as framework_environment
 from .._frameworks.hooks import is_out_of_memory
 from .._gpu.devices import Device, SlotPlan, alone
 from .._gpu.mps import MpsDaemon, is_shared_fault
-from .._records import FoldOutcome, FoldTask
+from .._records import FoldOutcome, FoldTask, RunningTask
+from . import outcomes as _outcomes
 from .process import WorkerProcess
 from .slots import Attempt, SharedDevice, Slot
 
@@ -52,6 +58,10 @@ _SECONDS_AHEAD = 0.02
 _MOST_AHEAD = 32
 
 _MOST_FAILED_STARTS = 3
+
+#: Seconds in which a worker has to begin. It imports scikit-learn, from a slow disk
+#: perhaps; one that takes longer hangs.
+START_SECONDS = 300.0
 
 # Seconds between looks at processes on systems that cannot wait for their end.
 _LONGEST_WAIT = 1.0
@@ -77,13 +87,19 @@ class WorkerPool:
         daemons: Mapping[Device, MpsDaemon] | None = None,
     ) -> None:
         self.max_retries = 1
+        self.fold_timeout: float | None = None
         self.uses_daemons = bool(daemons)
         self._queue: collections.deque[Attempt] = collections.deque()
         self._slots: list[Slot] = []
         self._shared: dict[Device, SharedDevice] = {}
-        self._outcomes: list[FoldOutcome] = []
+        self._finished: list[FoldOutcome] = []
         self._fold_seconds: float | None = None
         self._failed_starts = 0
+        self._deaths = _outcomes.Deaths()
+        self._takes_newest = False
+        # Raised when all outcomes have been given: what is finished is not lost.
+        self._error: WorkerError | None = None
+        self._is_closing = False
         self._set_up(plans, environment, daemons or {})
 
     def _set_up(
@@ -122,20 +138,49 @@ class WorkerPool:
         waiting = sum(len(shared.queue) for shared in self._shared.values())
         return waiting + len(self._queue) + sum(len(s.given) for s in self._all_slots())
 
-    def wait(self, timeout: float | None = None) -> list[FoldOutcome]:
-        """Give the outcomes there are; wait for the first for `timeout` seconds."""
+    def running(self) -> list[RunningTask]:
+        """Tell what runs at this moment; a task of None: the worker is idle."""
+        return [
+            slot.running() for slot in self._all_slots() if slot.process is not None
+        ]
+
+    def wait(
+        self, timeout: float | None = None, wake: Iterable[Any] = ()
+    ) -> list[FoldOutcome]:
+        """Give the outcomes there are; wait for the first.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds after which to return without one.
+        wake : iterable of file descriptors
+            To return as well when one of them can be read.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
+        wake = list(wake)
         while True:
+            if self._error is not None and not self._finished:
+                error, self._error = self._error, None
+                raise error
             self.feed()
-            left = _LONGEST_WAIT
-            if deadline is not None:
-                left = min(left, max(0.0, deadline - time.monotonic()))
             self._share_out()
-            self._listen(0.0 if self._outcomes else left)
-            if self._outcomes or (deadline is not None and time.monotonic() > deadline):
-                outcomes, self._outcomes = self._outcomes, []
+            left = self._seconds_to_wait(deadline)
+            is_woken = self._listen(0.0 if self._finished else left, wake)
+            self._check_times()
+            is_late = deadline is not None and time.monotonic() > deadline
+            if self._finished or is_woken or is_late:
+                finished, self._finished = self._finished, []
                 self.feed()
-                return outcomes
+                return finished
+
+    def close_queue(self) -> None:
+        """Start no further task: those that do not run come back as cancelled."""
+        self._is_closing = True
+        self._cancel(self._queue)
+        for shared in self._shared.values():
+            self._cancel(shared.queue)
+        for slot in self._all_slots():
+            slot.recall()
 
     def feed(self) -> None:
         """Hand out queued tasks, starting workers where some are missing."""
@@ -155,17 +200,20 @@ class WorkerPool:
         for depth in range(1, ahead + 2):
             for slot in slots:
                 if self._queue and len(slot.given) < depth and slot.takes_work:
-                    slot.give(self._queue.popleft())
+                    slot.give(self._next())
 
     def reap(self) -> None:
         """Forget the workers that have ended while the pool was at rest."""
         self._failed_starts = 0
+        self._deaths.forget()
+        self._is_closing = False
         self._listen(0.0)
 
     def terminate(self) -> None:
         """End all workers at once, and forget all tasks."""
         self._queue.clear()
-        self._outcomes.clear()
+        self._finished.clear()
+        self._error = None
         for slot in self._slots:
             slot.end()
         for shared in self._shared.values():
@@ -174,7 +222,8 @@ class WorkerPool:
     def rest(self) -> None:
         """Make ready for another search: no tasks, no worker that holds a GPU."""
         self._queue.clear()
-        self._outcomes.clear()
+        self._finished.clear()
+        self._error = None
         for shared in self._shared.values():
             shared.queue.clear()
         for slot in self._all_slots():
@@ -210,13 +259,28 @@ class WorkerPool:
         for slot in slots:
             slot.recall()
 
-    def _listen(self, timeout: float) -> None:
+    def _seconds_to_wait(self, deadline: float | None) -> float:
+        moments = [
+            deadline,
+            *(
+                slot.deadline(self.fold_timeout, START_SECONDS)
+                for slot in self._all_slots()
+            ),
+        ]
+        first = min((m for m in moments if m is not None), default=None)
+        if first is None:
+            return _LONGEST_WAIT
+        return min(_LONGEST_WAIT, max(0.0, first - time.monotonic()))
+
+    def _listen(self, timeout: float, wake: Sequence[Any] = ()) -> bool:
+        """Take what workers send; tell whether one of `wake` can be read."""
         sources: dict[Any, tuple[Slot, WorkerProcess]] = {}
         for slot in self._all_slots():
             for process in slot.processes():
                 sources.update(dict.fromkeys(process.sources(), (slot, process)))
-        ready = wait_for_any(list(sources), timeout) if sources else []
-        for slot, process in {sources[source]: None for source in ready}:
+        waiting = [*sources, *wake]
+        ready = wait_for_any(waiting, timeout) if waiting else []
+        for slot, process in {sources[s]: None for s in ready if s in sources}:
             self._read(slot, process)
         for slot in self._all_slots():
             for process in slot.processes():
@@ -225,6 +289,25 @@ class WorkerPool:
                 if process.has_ended() or (process is slot.process and slot.says_bye):
                     self._read(slot, process)
                     self._lose(slot, process)
+        return any(source in ready for source in wake)
+
+    def _check_times(self) -> None:
+        """End the workers that take too long to begin, or for their fold."""
+        now = time.monotonic()
+        for slot in self._all_slots():
+            for process in slot.processes():
+                if not process.has_begun and now > process.created + START_SECONDS:
+                    process.give_up(f"did not begin within {START_SECONDS:g} seconds")
+                    self._lose(slot, process)
+            if self.fold_timeout is None or slot.began is None:
+                continue
+            if slot.given and now >= slot.began + self.fold_timeout:
+                late, *waiting = slot.given
+                slot.end()
+                self._put_back(waiting)
+                self._finished.append(
+                    _outcomes.timed_out(slot, late, self.fold_timeout)
+                )
 
     def _read(self, slot: Slot, process: WorkerProcess) -> None:
         messages = process.receive()
@@ -239,20 +322,21 @@ class WorkerPool:
 
     def _handle(self, slot: Slot, kind: str, *content: Any) -> None:
         if kind in ("hello", "warm"):
-            pass  # it has begun, which the process has noted
+            slot.note_begin()
         elif kind == "bye":
             slot.says_bye = True
         elif kind == "recalled":
-            self._queue.extendleft(reversed(slot.take_back(set(content[0]))))
+            self._put_back(slot.take_back(set(content[0])))
         else:
             answer, status = content[1:]
-            attempt = slot.given.popleft()
+            attempt = slot.take_finished()
             attempt.started = status["started"]
             slot.note(status, more_to_come=bool(self._queue))
             self._answer(slot, attempt, kind, pickle.loads(answer))  # noqa: S301
 
     def _answer(self, slot: Slot, attempt: Attempt, kind: str, content: Any) -> None:
         self._failed_starts = 0
+        self._deaths.forget()
         if kind == "done":
             result, failure, warnings, versions = content
             seconds = result["fit_time"] + result["score_time"]
@@ -260,7 +344,7 @@ class WorkerPool:
             self._fold_seconds = seconds if known is None else (known + seconds) / 2
             if self._goes_on_alone(slot, attempt, failure or ""):
                 return
-            outcome = _outcome(
+            outcome = _outcomes.outcome(
                 slot,
                 attempt,
                 result=result,
@@ -272,44 +356,64 @@ class WorkerPool:
         elif kind == "error":
             if self._goes_on_alone(slot, attempt, content[2]):
                 return
-            error, warnings = _unpickled_error(*content)
-            outcome = _outcome(
+            error, warnings = _outcomes.unpickled_error(*content)
+            outcome = _outcomes.outcome(
                 slot,
                 attempt,
                 error=error,
                 out_of_memory=self._exhausted(slot, content[2]),
                 warnings=warnings,
             )
+        elif kind == "exited":
+            self._finished.append(_outcomes.exited(slot, attempt, *content))
+            return
         elif kind == "edited":
-            outcome = _outcome(
-                slot,
-                attempt,
-                error=WorkerError(
-                    f"The file {content} has changed since this process imported "
-                    "it. A worker would run the new code, and its score would be "
-                    "stored as that of the old. Nothing that is already computed "
-                    "is lost. Start the script again, or reload the module in a "
-                    "notebook, and call fit again."
-                ),
-            )
-            self._outcomes.append(outcome)
+            self._finished.append(_outcomes.edited(slot, attempt, content))
             return
         else:  # "stale": the worker ends, a new one imports the new code
             self._requeue(slot, attempt)
             return
-        self._outcomes.append(outcome)
+        self._finished.append(outcome)
         self._end_if_broken(slot, content[1] if kind == "done" else content[2])
 
     def _end_if_broken(self, slot: Slot, failure: str | None) -> None:
         """End a worker whose CUDA context a fold has left of no use to the next."""
         if is_shared_fault(failure or ""):
-            self._queue.extendleft(reversed(slot.given))
+            waiting = list(slot.given)
             slot.end()
+            self._put_back(waiting)
+
+    # ------------------------------------------------------------------
+    # The queue
+
+    def _next(self) -> Attempt:
+        """Give the next task, or one from the other end of the queue."""
+        self._takes_newest = self._deaths.are_suspicious and not self._takes_newest
+        return self._queue.pop() if self._takes_newest else self._queue.popleft()
+
+    def _put_back(self, attempts: Sequence[Attempt]) -> None:
+        """Queue again, at the front, what a worker did not begin."""
+        self._queue.extendleft(reversed(attempts))
+        if self._is_closing:
+            self._cancel(self._queue)
 
     def _requeue(self, slot: Slot, attempt: Attempt) -> None:
+        """Queue again what is to run where it was."""
         shared = self._sharing(slot)
-        is_alone = shared is not None and slot is shared.alone
-        (shared.queue if shared and is_alone else self._queue).appendleft(attempt)
+        if shared is not None and slot is shared.alone:
+            self._keep_for(shared, attempt)
+        else:
+            self._put_back([attempt])
+
+    def _keep_for(self, shared: SharedDevice, attempt: Attempt) -> None:
+        """Queue what needs the GPU for itself."""
+        shared.queue.append(attempt)
+        if self._is_closing:
+            self._cancel(shared.queue)
+
+    def _cancel(self, queue: collections.deque[Attempt]) -> None:
+        self._finished.extend(map(_outcomes.cancelled, queue))
+        queue.clear()
 
     # ------------------------------------------------------------------
     # Memory of GPUs
@@ -323,15 +427,17 @@ class WorkerPool:
             for other in shared.slots:
                 # Each of them is hit, and which one is to blame cannot be told.
                 given = list(other.given)
-                shared.queue.extend(given[:1])
-                self._queue.extendleft(reversed(given[1:]))
                 other.end()
+                for hit in given[:1]:
+                    self._keep_for(shared, hit)
+                self._put_back(given[1:])
         elif is_out_of_memory(failure):
-            self._queue.extendleft(reversed(slot.given))
+            waiting = list(slot.given)
             slot.end()  # what it holds, and what it has torn
+            self._put_back(waiting)
         else:
             return False
-        shared.queue.append(attempt)
+        self._keep_for(shared, attempt)
         return True
 
     def _exhausted(self, slot: Slot, failure: str) -> str | None:
@@ -361,19 +467,11 @@ class WorkerPool:
             return
         ending = process.ending()
         if not process.has_begun:
-            self._failed_starts += 1
-            if self._failed_starts >= _MOST_FAILED_STARTS:
-                raise WorkerStartError(
-                    f"Worker processes do not start: {self._failed_starts} in a row "
-                    f"ended before their first fold, the last one {ending}. The "
-                    "likely cause stands in what they wrote to standard error "
-                    f"above; the command was {process.command}."
-                )
-            for attempt in reversed(attempts):
-                self._requeue(slot, attempt)
+            self._put_back(attempts)
+            self._note_failed_start(process, ending)
             return
         running, *waiting = attempts
-        self._queue.extendleft(reversed(waiting))
+        self._put_back(waiting)
         shared = self._sharing(slot)
         aborted = signal.SIGABRT.name in ending
         if (
@@ -383,61 +481,26 @@ class WorkerPool:
             and slot is not shared.alone
         ):
             # TensorFlow and JAX abort on a fault, whoever's that was.
-            shared.queue.append(running)
+            self._keep_for(shared, running)
             return
+        self._deaths.note(running)
+        self._error = self._error or self._deaths.error(ending)
         if running.number > self.max_retries:
-            self._outcomes.append(_died(slot, running, ending))
+            self._finished.append(_outcomes.died(slot, running, ending))
             return
         again = Attempt(running.task, running.number + 1)
         if shared is not None and aborted:
-            shared.queue.append(again)
+            self._keep_for(shared, again)
         else:
             self._requeue(slot, again)
 
-
-def _outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
-    """Give what came of a try, with where and when that was."""
-    device = slot.plan.device
-    return FoldOutcome(
-        task_id=attempt.task.task_id,
-        attempts=attempt.number,
-        started=attempt.started,
-        worker=slot.number,
-        device=None if device is None else device.uuid,
-        **content,
-    )
-
-
-def _died(slot: Slot, attempt: Attempt, ending: str) -> FoldOutcome:
-    tries = f"{attempt.number} {'try' if attempt.number == 1 else 'tries'}"
-    text = (
-        f"The worker process that ran this fold {ending} ({tries}). Likely causes: "
-        "out of memory (see the kernel's log), or a crash in compiled code. "
-        "Whatever it printed before is on standard error."
-    )
-    return _outcome(slot, attempt, error=WorkerDiedError(text), died=text)
-
-
-class _RemoteTraceback(Exception):  # noqa: N818 - shown, never raised
-    """Shows where in the worker an exception was raised."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
-
-
-def _unpickled_error(
-    pickled: bytes, description: str, text: str, warnings: tuple[Any, ...]
-) -> tuple[BaseException, tuple[Any, ...]]:
-    error: BaseException
-    try:
-        error = pickle.loads(pickled)  # noqa: S301 - our worker
-    except Exception:
-        error = WorkerError(
-            f"A fold raised an exception that could not be sent: {description}"
+    def _note_failed_start(self, process: WorkerProcess, ending: str) -> None:
+        self._failed_starts += 1
+        if self._failed_starts < _MOST_FAILED_STARTS:
+            return
+        self._error = self._error or WorkerStartError(
+            f"Worker processes do not start: {self._failed_starts} in a row ended "
+            f"before their first fold, the last one {ending}. The likely cause "
+            "stands in what they wrote to standard error above; the command was "
+            f"{process.command}."
         )
-    error.__cause__ = _RemoteTraceback(text)
-    return error, warnings

@@ -13,10 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from multiprocessing import Pipe, spawn
 from typing import Any, TextIO
+
+from . import guard as _guard
 
 __all__ = ["WorkerProcess", "start"]
 
@@ -28,6 +31,11 @@ _BOOTSTRAP = (
 )
 
 _READ_BYTES = 1 << 16
+
+# Bytes of output at a time, so that a worker that prints without end does not keep
+# its parent from all else. More than a pipe holds: what a fold has printed comes out
+# before it counts as done.
+_MOST_RELAYED = 1 << 22
 
 
 class _Stream:
@@ -45,23 +53,37 @@ class _Stream:
 
     def relay(self) -> None:
         """Write what is there to ``sys.stdout`` or ``sys.stderr`` of the moment."""
-        while self.is_open:
+        n_bytes = 0
+        while self.is_open and n_bytes < _MOST_RELAYED:
             try:
                 data = os.read(self.fileno(), _READ_BYTES)
             except BlockingIOError:
                 return
             except OSError:
                 data = b""
+            n_bytes += len(data)
             if not data:
                 self.close()
             text = self._decoder.decode(data, final=not data)
             target: TextIO | None = getattr(sys, self._name)
             if text and target is not None:
-                target.write(text)
+                _write(target, text)
 
     def close(self) -> None:
         self.is_open = False
         self._pipe.close()
+
+
+def _write(target: TextIO, text: str) -> None:
+    """Write what can be written: a search goes on when nobody can read its output."""
+    try:
+        target.write(text)
+    except UnicodeEncodeError:
+        encoding = target.encoding or "ascii"
+        replaced = text.encode(encoding, "backslashreplace").decode(encoding)
+        _write(target, replaced)
+    except (OSError, ValueError):  # the terminal, or the reader of a pipe, is gone
+        pass
 
 
 class WorkerProcess:
@@ -94,6 +116,9 @@ class WorkerProcess:
                 # ended together with the worker.
                 start_new_session=True,
             )
+        _guard.watch(self._process.pid)
+        self.created = time.monotonic()
+        self._given_up: str | None = None
         self._connection = ours
         self._connection_open = True
         self._streams = [
@@ -152,6 +177,7 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        _guard.forget(self._process.pid)
         self.relay_output()
         for stream in self._streams:
             if stream.is_open:
@@ -162,8 +188,15 @@ class WorkerProcess:
             os.close(self._end_fd)
             self._end_fd = None
 
+    def give_up(self, why: str) -> None:
+        """End the process for a reason that `ending` gives."""
+        self._given_up = why
+        self.kill()
+
     def ending(self) -> str:
         """Say how the process ended."""
+        if self._given_up is not None:
+            return self._given_up
         code = self._process.returncode
         if code is not None and code < 0:
             try:

@@ -7,6 +7,7 @@ what the worker had imported and takes its place between two folds: nobody waits
 
 import collections
 import contextlib
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from .._exceptions import ResumableSearchWarning
 from .._gpu.devices import SlotPlan
 from .._gpu.mps import MpsDaemon
-from .._records import FoldTask
+from .._records import FoldTask, RunningTask
 from . import process as _process
 from .process import WorkerProcess
 
@@ -39,7 +40,10 @@ class Attempt:
     task: FoldTask
     number: int = 1
     started: float | None = None
-    """Seconds since 1970, UTC."""
+    """Seconds since 1970, UTC; while it runs, as far as the parent can tell."""
+    epoch: int | None = None
+    """Finished epochs of the Keras fit that runs in it."""
+    n_epochs: int | None = None
 
 
 class Slot:
@@ -71,6 +75,8 @@ class Slot:
         self.process: WorkerProcess | None = None
         self.given: collections.deque[Attempt] = collections.deque()
         """The first is running, the others wait in the worker."""
+        self.began: float | None = None
+        """When the first one could begin, by the monotonic clock (seconds)."""
         self._successor: WorkerProcess | None = None
         self._failed_successors = 0
         self._begin()
@@ -98,6 +104,7 @@ class Slot:
             process.kill()
         self.process = self._successor = None
         self.given.clear()
+        self.began = None
 
     def processes(self) -> list[WorkerProcess]:
         """Give the processes in this place."""
@@ -107,6 +114,8 @@ class Slot:
         """Hand a task to the worker."""
         assert self.process is not None
         self.given.append(attempt)
+        if len(self.given) == 1:
+            self.note_begin()
         task = attempt.task
         self.process.send(
             "fold",
@@ -116,6 +125,41 @@ class Slot:
             task.payload,
             task.directory,
             task.save_epochs,
+        )
+
+    def note_begin(self) -> None:
+        """Note that the first task begins now, if there is one and a worker for it."""
+        is_ready = self.process is not None and self.process.has_begun
+        self.began = time.monotonic() if is_ready and self.given else None
+        if self.began is not None:
+            self.given[0].started = time.time()
+
+    def take_finished(self) -> Attempt:
+        """Take the task that the worker has answered; the next one begins."""
+        attempt = self.given.popleft()
+        self.note_begin()
+        return attempt
+
+    def deadline(self, fold_timeout: float | None, start: float) -> float | None:
+        """Give the moment by which something has to happen here (monotonic clock)."""
+        moments = [p.created + start for p in self.processes() if not p.has_begun]
+        if fold_timeout is not None and self.began is not None:
+            moments.append(self.began + fold_timeout)
+        return min(moments, default=None)
+
+    def running(self) -> RunningTask:
+        """Tell what the worker does."""
+        assert self.process is not None
+        attempt = self.given[0] if self.given else None
+        return RunningTask(
+            number=self.number,
+            pid=self.process.pid,
+            device=None if self.plan.device is None else self.plan.device.uuid,
+            task_id=None if attempt is None else attempt.task.task_id,
+            started=None if attempt is None else attempt.started,
+            attempt=1 if attempt is None else attempt.number,
+            epoch=None if attempt is None else attempt.epoch,
+            n_epochs=None if attempt is None else attempt.n_epochs,
         )
 
     def recall(self) -> None:

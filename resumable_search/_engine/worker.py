@@ -45,6 +45,7 @@ from .._gpu.devices import holds_gpu
 from .._records import WorkerWarning
 from .._sklearn_compat import run_fold
 from . import module_stamps as _module_stamps
+from .aftermath import undone
 from .shipping import load
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
@@ -127,13 +128,15 @@ class _FoldRunner:
                 self._check_modules()
                 filters = self._context["warning_filters"]
                 warnings.filters[:] = filters  # type: ignore[index]
-                with _folds.run(fold):
+                with _folds.run(fold), undone():
                     result, failed = run_fold(
                         self._context["call"], split, parameters, progress, position
                     )
             self._check_modules()
         except _OtherCodeError as exc:
             return exc.verdict, _pickled(exc.file)
+        except SystemExit as exc:
+            return "exited", _pickled((repr(exc.code), _text_of(exc)))
         except Exception as exc:
             return "error", _pickled_error(exc, tuple(caught))
         failure = result["fit_error"] or _scoring_error(failed, caught)
@@ -244,7 +247,7 @@ def _pickled(value: Any) -> bytes:
 
 
 def _pickled_error(exc: Exception, caught: tuple[WorkerWarning, ...]) -> bytes:
-    text = "".join(traceback.format_exception(exc))
+    text = _text_of(exc)
     description = f"{type(exc).__module__}.{type(exc).__qualname__}: {exc}"
     try:
         pickled = bytes(cloudpickle.dumps(exc, protocol=5))
@@ -252,6 +255,10 @@ def _pickled_error(exc: Exception, caught: tuple[WorkerWarning, ...]) -> bytes:
     except Exception:
         pickled = b""
     return _pickled((pickled, description, text, caught))
+
+
+def _text_of(exc: BaseException) -> str:
+    return "".join(traceback.format_exception(exc))
 
 
 def _versions() -> dict[str, str]:

@@ -1,0 +1,149 @@
+"""What came of a fold, said so that the user knows what to do."""
+
+import pickle
+from typing import Any
+
+from .._exceptions import FoldTimeoutError, WorkerDiedError, WorkerError
+from .._records import FoldOutcome
+from .slots import Attempt, Slot
+
+__all__ = ["Deaths", "cancelled", "died", "edited", "exited", "outcome", "timed_out"]
+
+
+def outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
+    """Give what came of a try, with where and when that was."""
+    device = slot.plan.device
+    return FoldOutcome(
+        task_id=attempt.task.task_id,
+        attempts=attempt.number,
+        started=attempt.started,
+        worker=slot.number,
+        device=None if device is None else device.uuid,
+        **content,
+    )
+
+
+def cancelled(attempt: Attempt) -> FoldOutcome:
+    """Say that a fold is not going to run."""
+    return FoldOutcome(task_id=attempt.task.task_id, cancelled=True)
+
+
+def died(slot: Slot, attempt: Attempt, ending: str) -> FoldOutcome:
+    """Say how the worker of a fold ended, for the last time."""
+    tries = f"{attempt.number} {'try' if attempt.number == 1 else 'tries'}"
+    text = (
+        f"The worker process that ran this fold {ending} ({tries}). Likely causes: "
+        "out of memory (see the kernel's log), or a crash in compiled code. "
+        "Whatever it printed before is on standard error."
+    )
+    return outcome(slot, attempt, error=WorkerDiedError(text), died=text)
+
+
+def exited(slot: Slot, attempt: Attempt, code: str, text: str) -> FoldOutcome:
+    """Say that a fold wanted its process to end."""
+    message = (
+        f"The fold called sys.exit({code}). An estimator or scorer that cannot go on "
+        f"has to raise an exception instead.\n\n{text}"
+    )
+    return outcome(slot, attempt, error=WorkerDiedError(message), died=message)
+
+
+def timed_out(slot: Slot, attempt: Attempt, seconds: float) -> FoldOutcome:
+    """Say that a fold took too long and was stopped."""
+    message = (
+        f"The fold was stopped after {seconds:g} seconds (fold_timeout={seconds:g}). "
+        "Other folds are not affected. If it only needs more time, raise "
+        "'fold_timeout': the next fit tries it again. If it hangs, take the candidate "
+        "out of the search."
+    )
+    return outcome(slot, attempt, error=FoldTimeoutError(message), died=message)
+
+
+def edited(slot: Slot, attempt: Attempt, file: str) -> FoldOutcome:
+    """Say that a worker would run other code than its parent has."""
+    return outcome(
+        slot,
+        attempt,
+        error=WorkerError(
+            f"The file {file} has changed since this process imported it. A worker "
+            "would run the new code, and its score would be stored as that of the "
+            "old. Nothing that is already computed is lost. Start the script again, "
+            "or reload the module in a notebook, and call fit again."
+        ),
+    )
+
+
+class _RemoteTraceback(Exception):  # noqa: N818 - shown, never raised
+    """Shows where in the worker an exception was raised."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+def unpickled_error(
+    pickled: bytes, description: str, text: str, warnings: tuple[Any, ...]
+) -> tuple[BaseException, tuple[Any, ...]]:
+    """Give the exception that a worker has sent, and its warnings."""
+    error: BaseException
+    try:
+        error = pickle.loads(pickled)  # noqa: S301 - our worker
+    except Exception:
+        error = WorkerError(
+            f"A fold raised an exception that could not be sent: {description}"
+        )
+    error.__cause__ = _RemoteTraceback(text)
+    return error, warnings
+
+
+class Deaths:
+    """Counts workers that die in a row, to tell bad candidates from a bad machine.
+
+    A candidate that always kills its worker fails alone, and so do several. But where
+    workers die whatever they run, the search would go through all of its folds
+    without a result. So after some deaths in a row, folds are taken from both ends of
+    the queue, where other candidates are; if all of those die too, the search ends.
+    """
+
+    #: After so many in a row, other candidates are looked at.
+    MOST_UNSUSPICIOUS = 6
+
+    #: So many in a row, of so many candidates, end the search.
+    MOST = 20
+    LEAST_CANDIDATES = 5
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._candidates: set[int] = set()
+
+    def note(self, attempt: Attempt) -> None:
+        """Count a death."""
+        self._n += 1
+        self._candidates.add(attempt.task.candidate)
+
+    def forget(self) -> None:
+        """Begin anew: a fold has come to its end, whatever that was."""
+        self._n = 0
+        self._candidates.clear()
+
+    @property
+    def are_suspicious(self) -> bool:
+        """Whether to look at other candidates."""
+        return self._n >= self.MOST_UNSUSPICIOUS
+
+    def error(self, ending: str) -> WorkerDiedError | None:
+        """Give the error that ends the search, if it is to end."""
+        if self._n < self.MOST or len(self._candidates) < self.LEAST_CANDIDATES:
+            return None
+        return WorkerDiedError(
+            f"{self._n} worker processes in a row have died in the middle of a fold, "
+            f"with {len(self._candidates)} different candidates; the last one "
+            f"{ending}. The likely cause is not the candidates but the machine or its "
+            "libraries (no memory left, a GPU or a driver in trouble, a broken "
+            "installation). What they printed is on standard error. Nothing that is "
+            "already computed is lost. See that a single fit of the estimator works, "
+            "and call fit again to go on."
+        )
