@@ -12,6 +12,7 @@ from .._exceptions import (
     CheckpointFormatError,
     CheckpointWriteError,
 )
+from .durable import sync_directory
 
 # Seconds to wait for another process that is writing to the same file.
 BUSY_SECONDS = 60.0
@@ -88,9 +89,10 @@ def require_writable(path: Path) -> None:
 def create_private(path: Path) -> None:
     """Make the file readable by its owner alone, before SQLite opens it."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        # One that is there may be of a process that was killed before this.
+        sync_directory(path.parent)
     except OSError as exc:
         raise CheckpointWriteError(
             f"The checkpoint {path} cannot be made: {exc}. No fold has been run. Give "

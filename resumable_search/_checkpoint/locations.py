@@ -7,6 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from .._exceptions import CheckpointLocationWarning, CheckpointWriteError
+from .durable import make_directories
 
 __all__ = ["ENVIRONMENT_VARIABLE", "find_checkpoint", "resolve_checkpoint"]
 
@@ -75,7 +76,7 @@ def _given(checkpoint: str | os.PathLike[str] | None) -> Path | None:
 
 def _make(directory: Path, path: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directories(directory)
     except OSError as exc:
         raise CheckpointWriteError(
             f"The directory of the checkpoint {path} cannot be made: {exc}. Give a "
@@ -84,7 +85,7 @@ def _make(directory: Path, path: Path) -> None:
 
 
 def _make_default(directory: Path) -> None:
-    directory.mkdir(exist_ok=True)
+    make_directories(directory)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise PermissionError(f"no permission to write to {directory}")
     ignore = directory / ".gitignore"
