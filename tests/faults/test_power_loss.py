@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from resumable_search._checkpoint.store import CheckpointStore
-from resumable_search._records import FoldRecord, FoldState
+from tests.contracts.test_store import record as new_record
 from tests.faults.checks import assert_sound
 from tests.faults.power_loss import (
     Disk,
@@ -46,13 +46,13 @@ MARKS = """
 # removes it; with failures, and with what a search notes of itself.
 STORE = """
     from resumable_search._checkpoint.locations import resolve_checkpoint
-    from tests.contracts.test_store import failed, record, search
+    from tests.contracts.test_store import candidate, failed, record, search
 
     for run in range(3):
         store = CheckpointStore(resolve_checkpoint(None))
         store._db.execute("PRAGMA wal_autocheckpoint = 12")
         number = store.register(search())
-        store.describe(number, [("candidate", {"C": "1"})], [("split", 0)])
+        store.describe(number, [candidate(0)], [(0, 0, "split")], 1)
         store.save_random_state("cv", [1, 2])
         for i in range(10):
             name = f"{run}-{i}"
@@ -135,23 +135,10 @@ def check(image, directory, saved, scores, number):
     assert {key: found.get(key) for key in saved} == saved, f"step {number}"
     assert found.items() <= scores.items(), f"step {number}"
     # And the search can go on.
-    store.save([new_fold()])
+    store.save([new_record("new")])
     store.close()
     assert_sound(path)
     shutil.rmtree(directory)
-
-
-def new_fold():
-    return FoldRecord(
-        key="new",
-        scorer="s",
-        state=FoldState.DONE,
-        test_score=1.0,
-        train_score=None,
-        n_test_samples=1,
-        fit_time=0.0,
-        score_time=0.0,
-    )
 
 
 def test_what_was_synced_holds_every_saved_fold(steps, place):
