@@ -312,7 +312,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _take(self, finished: list[FoldOutcome]) -> None:
         outcomes = [
-            (running, _explained(outcome, running.fold.call))
+            (running, _explained(_checked(outcome), running.fold.call))
             for outcome in finished
             if (running := self._running[outcome.task_id])
         ]
@@ -423,6 +423,23 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 warning.lineno,
                 registry=self._warning_registry,
             )
+
+
+def _checked(outcome: FoldOutcome) -> FoldOutcome:
+    """Turn scores that are no real numbers into the error that they are."""
+    if outcome.result is None:
+        return outcome
+    for scores in (outcome.result["test_scores"], outcome.result.get("train_scores")):
+        for score in scores.values() if isinstance(scores, dict) else [scores]:
+            try:
+                float(0 if score is None else score)
+            except (TypeError, ValueError, OverflowError):
+                error = TypeError(
+                    "scoring must return a real number, or a dict of such numbers. "
+                    f"Got {score!r} ({type(score).__name__}) instead."
+                )
+                return replace(outcome, result=None, failure=None, error=error)
+    return outcome
 
 
 def _explained(outcome: FoldOutcome, call: FoldCall) -> FoldOutcome:

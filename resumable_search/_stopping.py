@@ -54,7 +54,7 @@ class StopWatch:
         self._is_noticed = False
         self.n_requests = 0
         self.reason = ""
-        """What came first, for people: "Ctrl-C", "SIGTERM", "quit"."""
+        """What came first, for people: "Ctrl-C", "SIGTERM", "'quit'"."""
         self.signum: int | None = None
         """Number of the signal that came first, if one did."""
 
@@ -143,7 +143,7 @@ class StopWatch:
         if not typed:  # Ctrl-D, or the terminal is gone
             self._terminal = None
         if _WORD in typed.decode(errors="replace").lower().split():
-            self.request(_WORD)
+            self.request(repr(_WORD))
 
 
 def _has_terminal() -> bool:

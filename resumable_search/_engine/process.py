@@ -20,6 +20,7 @@ from multiprocessing import Pipe, spawn
 from typing import Any, TextIO
 
 from . import guard as _guard
+from .frames import FrameReader
 
 __all__ = ["WorkerProcess", "start"]
 
@@ -121,6 +122,7 @@ class WorkerProcess:
         self._given_up: str | None = None
         self._connection = ours
         self._connection_open = True
+        self._frames = FrameReader(ours.fileno())
         self._streams = [
             _Stream(self._process.stdout, "stdout"),
             _Stream(self._process.stderr, "stderr"),
@@ -154,13 +156,10 @@ class WorkerProcess:
 
     def receive(self) -> list[bytes]:
         """Give the messages there are."""
-        messages = []
-        try:
-            while self._connection_open and self._connection.poll():
-                messages.append(self._connection.recv_bytes())
-                self.has_begun = True
-        except (EOFError, OSError):
-            self._connection_open = False
+        if not self._connection_open:
+            return []
+        messages, self._connection_open = self._frames.take()
+        self.has_begun |= bool(messages)
         return messages
 
     def relay_output(self) -> None:
@@ -182,6 +181,7 @@ class WorkerProcess:
         for stream in self._streams:
             if stream.is_open:
                 stream.close()
+        self._frames.close()
         self._connection.close()
         self._connection_open = False
         if self._end_fd is not None:

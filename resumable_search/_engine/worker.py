@@ -46,6 +46,7 @@ from .._records import WorkerWarning
 from .._sklearn_compat import run_fold
 from . import module_stamps as _module_stamps
 from .aftermath import undone
+from .frames import write_frame
 from .shipping import load
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
@@ -69,7 +70,7 @@ class _Inbox:
 
     def send(self, *message: Any) -> None:
         with self._send_lock:
-            self._connection.send_bytes(pickle.dumps(message, protocol=5))
+            write_frame(self._connection.fileno(), pickle.dumps(message, protocol=5))
 
     def read_forever(self) -> None:
         """Move tasks from the pipe to the inbox, until the parent is gone."""
