@@ -17,7 +17,7 @@ dies with folds queued       they go back to the queue, uncharged
 ends for want of work        likewise; a new one starts when needed
 dies with every fold         `WorkerDiedError` after many in a row, of
                              several candidates
-dies before its first fold   three times in a row: `WorkerStartError`; not
+dies before its first fold   five times in a row: `WorkerStartError`; not
                              to begin in time is the same
 takes longer for a fold      it is ended, that fold is failed and not tried
 than ``fold_timeout``        again by this fit
@@ -57,7 +57,7 @@ __all__ = ["WorkerPool"]
 _SECONDS_AHEAD = 0.02
 _MOST_AHEAD = 32
 
-_MOST_FAILED_STARTS = 3
+_MOST_FAILED_STARTS = 5
 
 #: Seconds in which a worker has to begin. It imports scikit-learn, from a slow disk
 #: perhaps; one that takes longer hangs.
@@ -322,6 +322,7 @@ class WorkerPool:
 
     def _handle(self, slot: Slot, kind: str, *content: Any) -> None:
         if kind in ("hello", "warm"):
+            self._failed_starts = 0
             slot.note_begin()
         elif kind == "bye":
             slot.says_bye = True
@@ -335,7 +336,6 @@ class WorkerPool:
             self._answer(slot, attempt, kind, pickle.loads(answer))  # noqa: S301
 
     def _answer(self, slot: Slot, attempt: Attempt, kind: str, content: Any) -> None:
-        self._failed_starts = 0
         self._deaths.forget()
         if kind == "done":
             result, failure, warnings, versions = content

@@ -192,7 +192,7 @@ def test_workers_that_do_not_start_end_the_search(data, monkeypatch):
     """An environment in which no worker starts is an error, not a loop."""
     monkeypatch.setattr(_process, "_BOOTSTRAP", "raise SystemExit('no module')")
     _resting.end_all()
-    with pytest.raises(WorkerStartError, match=r"3 in a row.*exit code 1"):
+    with pytest.raises(WorkerStartError, match=r"5 in a row.*exit code 1"):
         search(DummyClassifier(), {"strategy": ["prior"]}, n_jobs=2).fit(*data)
 
 

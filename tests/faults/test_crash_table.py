@@ -260,7 +260,7 @@ def test_workers_that_die_whatever_they_run_end_the_search(data, log):
 
 
 def test_a_worker_that_never_begins_is_given_up(data, log, worker_code, monkeypatch):
-    """Three in a row are an error that says so."""
+    """Several in a row are an error that says so."""
     monkeypatch.setattr(_pool, "START_SECONDS", 2.0)
     worker_code("import time; time.sleep(600)")
     error = disturbed(search(fakes.Logged(log)), data)

@@ -1,12 +1,15 @@
 """Never run: the type checker has to accept it. What users may write with types."""
 
 from pathlib import Path
+from typing import Any
 
 from resumable_search import (
     ResumableGridSearchCV,
     ResumableRandomizedSearchCV,
     ResumableSearchError,
+    SearchInterrupted,
     fold_directory,
+    read_results,
     register_key,
 )
 from resumable_search.keras import KerasClassifier, KerasRegressor
@@ -29,12 +32,21 @@ def search() -> None:
         gpu_memory=0.5,
         mps="auto",
         save_epochs=5,
+        fold_timeout=60.0,
+        time_budget=3600,
+        grace_period=10,
     )
     fitted: ResumableGridSearchCV = grid.fit([[0.0]], [1])
     n_resumed: int = fitted.resumption.n_resumed
     place: Path = fitted.resumption.checkpoint
     randomized = ResumableRandomizedSearchCV(Model(), {"depth": [1]}, devices=None)
-    print(n_resumed, place, randomized)
+    results: dict[str, Any] = fitted.partial_results
+    print(n_resumed, place, randomized, results, read_results(place, as_frame=True))
+    try:
+        grid.fit([[0.0]], [1])
+    except SearchInterrupted as exc:
+        n_done: int = exc.n_done
+        print(n_done, exc.cv_results_, exc.signum)
 
 
 def others() -> None:
