@@ -68,7 +68,9 @@ _NOT_THE_SPACE = frozenset(
         "devices",
         "error_score",
         "estimator",
+        "fold_timeout",
         "gpu_memory",
+        "grace_period",
         "max_retries",
         "mps",
         "n_jobs",
@@ -77,6 +79,7 @@ _NOT_THE_SPACE = frozenset(
         "return_train_score",
         "save_epochs",
         "scoring",
+        "time_budget",
         "verbose",
     }
 )

@@ -19,6 +19,7 @@ from resumable_search import (
     _session,
 )
 from resumable_search._checkpoint.store import CheckpointStore
+from resumable_search._mixin import ResumableSearchMixin
 from tests import fakes
 from tests.conftest import assert_same_results
 
@@ -289,6 +290,16 @@ def test_a_value_without_a_key_names_its_parameter(data, log):
     with pytest.raises(FingerprintError, match=r"value(.|\n)*register_key"):
         grid_search(log, {"value": [threading.Lock()]}).fit(*data)
     assert fakes.fits(log) == []
+
+
+def test_how_a_search_is_run_is_no_part_of_which_search_it_is(data, log):
+    """It stays the same one in the file, and one process at a time may run it."""
+    assert set(ResumableSearchMixin._parameter_constraints) <= _session._NOT_THE_SPACE
+    first = grid_search(log).fit(*data)
+    again = grid_search(
+        log, time_budget=60, fold_timeout=60, grace_period=1, save_epochs=1, verbose=1
+    ).fit(*data)
+    assert again.resumption.search == first.resumption.search == 1
 
 
 def test_the_same_search_in_another_process_is_an_error(data, log, script):
