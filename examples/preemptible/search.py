@@ -39,7 +39,10 @@ except SearchInterrupted as stopped:
     # Ctrl-C and "quit" count as SIGINT, number 2.
     sys.exit(128 + (stopped.signum or 2))
 
-results = {"best_params": search.best_params_, "best_score": search.best_score_}
+results = {
+    "best_params": search.best_params_,
+    "best_score": float(search.best_score_),
+}
 place = search.resumption.checkpoint.with_name("results.json")
 place.write_text(json.dumps(results, indent=2) + "\n")
 print(f"finished: {results}, in {place}")

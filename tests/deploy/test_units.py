@@ -1,4 +1,4 @@
-"""The units and shell scripts of the example, as systemd and shellcheck see them."""
+"""The example's units and shell scripts, as systemd and shellcheck see them."""
 
 import re
 import shutil
