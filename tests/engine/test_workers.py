@@ -354,6 +354,6 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_done(script, log):
     workers = psutil.Process(parent.pid).children(recursive=True)
     os.kill(parent.pid, signal.SIGINT)
     _, err = parent.communicate(timeout=20)
-    assert "KeyboardInterrupt" in err
+    assert "SearchInterrupted" in err
     _, alive = psutil.wait_procs(workers, timeout=2)
     assert not alive
