@@ -19,6 +19,7 @@ is committed when it is finished.
 
 import collections
 import contextlib
+import logging
 import math
 import pickle
 import time
@@ -65,6 +66,8 @@ from ._sklearn_compat import (
 from ._stopping import StopWatch
 
 __all__ = ["CheckpointBackend"]
+
+_log = logging.getLogger(__name__)
 
 #: Folds that joblib hands over at once. Large enough that joblib's own cost per
 #: batch does not matter, small beside any search for which memory does.
@@ -133,7 +136,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._stop = stop
         budget = settings.time_budget
         self._last_start = None if budget is None else time.monotonic() + budget
-        self._is_used_up = False
+        self._is_used_up = self._is_aborted = False
         self._left_out: list[LeftOutResult] = []
         self._a_result: dict[str, Any] | None = None
         self._session = session
@@ -197,6 +200,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002
         """End the workers: something was raised, or the user wants to stop."""
+        self._is_aborted = True
         if self._pool is not None:
             self._pool.terminate()
         self._running.clear()
@@ -210,6 +214,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 take_the_shape_of(left_out, self._a_result)
         if self._progress is not None:
             self._progress.end_round()
+        if self._session.n_resumed:
+            _log.info("Folds resumed from the checkpoint: %d", self._session.n_resumed)
 
     # ------------------------------------------------------------------
 
@@ -227,6 +233,10 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         if self._progress is not None:
             self._progress.close()
             self._progress = None
+            state = "stopped" if self._is_aborted else "finished"
+            now = self._session.resumption()
+            counts = now.n_resumed, now.n_run, now.n_failed
+            _log.info("Search %s: %d resumed, %d run, %d failed", state, *counts)
         if self._pool is not None:
             _resting.release(self._pool)
             self._pool = None
@@ -422,6 +432,12 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             elif outcome.failure is None:
                 result = self._session.merged(running.fold, result)
             failed = outcome.failure is not None or outcome.died is not None
+            if failed:
+                reason = (
+                    (outcome.died or outcome.failure or "").strip().splitlines()[-1]
+                )
+                where = running.fold.position, call.split
+                _log.warning("Candidate %d failed on split %d: %s", *where, reason)
             self._deliver(batch, position, call, result, failed=failed)
 
     def _deliver(

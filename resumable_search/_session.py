@@ -11,6 +11,7 @@ Under that key there is a score for each *scorer* key.
 """
 
 import importlib.metadata
+import logging
 import os
 import platform
 import sys
@@ -56,6 +57,8 @@ from ._sklearn_compat import (
 )
 
 __all__ = ["PlannedFold", "SearchSession"]
+
+_log = logging.getLogger(__name__)
 
 # The processes of one run share it: nested searches in parallel workers are no
 # relatives to warn about.
@@ -157,6 +160,7 @@ class SearchSession:
         if self._store is None:
             self.path = resolve_checkpoint(self._checkpoint)
             self._store = CheckpointStore(self.path)
+            _log.info("Checkpoint %s opened", self.path)
             self._folders = FoldFolders(self.path)
 
     def close(self) -> None:
