@@ -1,5 +1,7 @@
 """GridSearchCV and RandomizedSearchCV that survive a kill and share the GPU."""
 
+import logging
+
 from ._exceptions import (
     CheckpointError,
     CheckpointFormatError,
@@ -26,6 +28,9 @@ from ._folds import fold_directory
 from ._keys.fingerprint import register_key
 from ._results import read_results
 from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
+
+# Who wants to see them sets a handler; the library itself sets none that prints.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 

@@ -19,6 +19,8 @@ is committed when it is finished.
 
 import collections
 import contextlib
+import logging
+import math
 import pickle
 import time
 import warnings
@@ -36,8 +38,16 @@ from ._engine.shipping import Workspace
 from ._engine.worker import surroundings
 from ._exceptions import WorkerError
 from ._gpu.placement import place, start_daemons
-from ._progress import Progress
-from ._records import FoldOutcome, FoldTask, WorkerSettings, WorkerWarning
+from ._progress.progress import Progress
+from ._progress.tally import texts_of
+from ._records import (
+    FoldOutcome,
+    FoldTask,
+    LiveWorker,
+    RunningTask,
+    WorkerSettings,
+    WorkerWarning,
+)
 from ._session import PlannedFold, SearchSession
 from ._sklearn_compat import (
     FoldCall,
@@ -56,6 +66,8 @@ from ._sklearn_compat import (
 from ._stopping import StopWatch
 
 __all__ = ["CheckpointBackend"]
+
+_log = logging.getLogger(__name__)
 
 #: Folds that joblib hands over at once. Large enough that joblib's own cost per
 #: batch does not matter, small beside any search for which memory does.
@@ -124,7 +136,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._stop = stop
         budget = settings.time_budget
         self._last_start = None if budget is None else time.monotonic() + budget
-        self._is_used_up = False
+        self._is_used_up = self._is_aborted = False
         self._left_out: list[LeftOutResult] = []
         self._a_result: dict[str, Any] | None = None
         self._session = session
@@ -180,6 +192,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 self._send(fold, batch, position)
         if self._pool is not None:
             self._pool.feed()
+        self._show()
         return batch
 
     # The name before joblib 1.4.
@@ -187,6 +200,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002
         """End the workers: something was raised, or the user wants to stop."""
+        self._is_aborted = True
         if self._pool is not None:
             self._pool.terminate()
         self._running.clear()
@@ -194,12 +208,14 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._complete.clear()
 
     def stop_call(self) -> None:
-        """Say how it ended, when joblib has all the results it asked for."""
+        """Take note that joblib has all the results it asked for in this round."""
         if self._a_result is not None:
             for left_out in self._left_out:
                 take_the_shape_of(left_out, self._a_result)
         if self._progress is not None:
-            self._progress.show(last=True)
+            self._progress.end_round()
+        if self._session.n_resumed:
+            _log.info("Folds resumed from the checkpoint: %d", self._session.n_resumed)
 
     # ------------------------------------------------------------------
 
@@ -214,6 +230,13 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def close(self) -> None:
         """Let go of workers (they may rest for the next fit) and data."""
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
+            state = "stopped" if self._is_aborted else "finished"
+            now = self._session.resumption()
+            counts = now.n_resumed, now.n_run, now.n_failed
+            _log.info("Search %s: %d resumed, %d run, %d failed", state, *counts)
         if self._pool is not None:
             _resting.release(self._pool)
             self._pool = None
@@ -223,8 +246,36 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _expect(self, call: FoldCall) -> None:
         if self._progress is None:
-            self._progress = Progress(self._verbose, self._n_workers, self._metric)
-        self._progress.expect(call.n_candidates * call.n_splits)
+            self._progress = Progress(
+                self._verbose, self._n_workers, self._metric, self._session.tell
+            )
+        self._progress.expect(call.n_candidates * call.n_splits, call.n_splits)
+
+    def _show(self) -> None:
+        """Show how far the search is, if it is time to."""
+        if self._progress is not None and self._progress.is_due:
+            self._progress.show(self._live_workers())
+
+    def _live_workers(self) -> list[LiveWorker]:
+        running = [] if self._pool is None else self._pool.running()
+        return [self._live_worker(task) for task in running]
+
+    def _live_worker(self, task: RunningTask) -> LiveWorker:
+        fields: dict[str, Any] = {"number": task.number, "pid": task.pid}
+        fields["device"] = task.device
+        if task.task_id is None:
+            return LiveWorker(**fields)
+        fold = self._running[task.task_id].fold
+        return LiveWorker(
+            **fields,
+            candidate=fold.position,
+            parameters=texts_of(fold.call.parameters),
+            split=fold.call.split,
+            attempt=task.attempt,
+            started=task.started,
+            epoch=task.epoch,
+            n_epochs=task.n_epochs,
+        )
 
     def _must_run_again(self, fold: PlannedFold) -> bool:
         """Tell whether callbacks wait for a fold that this very fit has finished.
@@ -301,14 +352,19 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _collect(self) -> None:
         """Take what workers have finished, commit it, then count it as done."""
-        self._take(self._ready_pool().wait(self._seconds_left(), self._stop.sources()))
+        self._wait(self._seconds_left())
         if self._stop.is_requested():
             self._wind_down()
         if self._is_late():
             self._ready_pool().close_queue()
-        if self._progress is not None:
-            self._progress.show()
+        self._show()
         self._raise_warnings()
+
+    def _wait(self, timeout: float | None) -> None:
+        """Wait for finished folds, no longer than until there is something to show."""
+        pause = math.inf if self._progress is None else self._progress.pause
+        timeout = pause if timeout is None else min(timeout, pause)
+        self._take(self._ready_pool().wait(timeout, self._stop.sources()))
 
     def _take(self, finished: list[FoldOutcome]) -> None:
         outcomes = [
@@ -350,13 +406,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             with contextlib.suppress(WorkerError):
                 while self._pool.n_unfinished:
                     left = 0.0 if self._stop.is_urgent else end - time.monotonic()
-                    sources = self._stop.sources()
-                    self._take(self._pool.wait(max(0.0, left), sources))
+                    self._wait(max(0.0, left))
+                    self._show()
                     if left <= 0:
                         break
                     self._stop.is_requested()
-        if self._progress is not None:
-            self._progress.show(last=True)
         raise KeyboardInterrupt  # `fit` says what has happened
 
     # ------------------------------------------------------------------
@@ -378,6 +432,12 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             elif outcome.failure is None:
                 result = self._session.merged(running.fold, result)
             failed = outcome.failure is not None or outcome.died is not None
+            if failed:
+                reason = (
+                    (outcome.died or outcome.failure or "").strip().splitlines()[-1]
+                )
+                where = running.fold.position, call.split
+                _log.warning("Candidate %d failed on split %d: %s", *where, reason)
             self._deliver(batch, position, call, result, failed=failed)
 
     def _deliver(

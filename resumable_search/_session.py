@@ -11,6 +11,7 @@ Under that key there is a score for each *scorer* key.
 """
 
 import importlib.metadata
+import logging
 import os
 import platform
 import sys
@@ -26,6 +27,7 @@ from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
 from ._checkpoint.reader import CheckpointReader
 from ._checkpoint.relatives import relative_text
+from ._checkpoint.status_files import remove_status, write_status
 from ._checkpoint.store import CheckpointStore
 from ._exceptions import (
     FingerprintError,
@@ -40,6 +42,7 @@ from ._records import (
     FoldOutcome,
     FoldRecord,
     FoldState,
+    LiveStatus,
     Resumption,
     Score,
     SearchRecord,
@@ -54,6 +57,8 @@ from ._sklearn_compat import (
 )
 
 __all__ = ["PlannedFold", "SearchSession"]
+
+_log = logging.getLogger(__name__)
 
 # The processes of one run share it: nested searches in parallel workers are no
 # relatives to warn about.
@@ -97,6 +102,8 @@ class PlannedFold:
 
     call: FoldCall
     key: str
+    position: int
+    """Of the candidate in ``cv_results_``."""
     found: dict[str, FoldRecord]
     """Finished scores, by name of the scorer."""
     result: dict[str, Any] | None
@@ -128,6 +135,7 @@ class SearchSession:
         self._metric = metric
         self._store: CheckpointStore | None = None
         self._lock: SearchLock | None = None
+        self._key = ""
         self._search_number = 0
         self._known_values: dict[int, tuple[Any, str]] = {}
         self._split_keys: dict[int, tuple[Any, str]] = {}
@@ -152,11 +160,14 @@ class SearchSession:
         if self._store is None:
             self.path = resolve_checkpoint(self._checkpoint)
             self._store = CheckpointStore(self.path)
+            _log.info("Checkpoint %s opened", self.path)
             self._folders = FoldFolders(self.path)
 
     def close(self) -> None:
         """Close the checkpoint and let others run this search."""
         if self._lock is not None:
+            assert self.path is not None
+            remove_status(self.path, self._key)
             self._lock.release()
             self._lock = None
         if self._store is not None:
@@ -176,6 +187,12 @@ class SearchSession:
         """Where folds keep files until they are done."""
         assert self._folders is not None
         return self._folders
+
+    def tell(self, status: LiveStatus) -> None:
+        """Say how the search is to those who look on from other processes."""
+        if self._lock is not None:
+            assert self.path is not None
+            write_status(self.path, self._key, status)
 
     def refit_folder(self, parameters: Mapping[str, Any]) -> Path:
         """Give the directory of the refit with these parameters."""
@@ -342,7 +359,7 @@ class SearchSession:
         assert self.path is not None
         lock = SearchLock(self.path, record.key)
         lock.acquire()
-        self._lock = lock
+        self._lock, self._key = lock, record.key
         self._relative = relative_text(self.path, record, self.store.searches())
         self._search_number = self.store.register(record)
 
@@ -413,7 +430,13 @@ class SearchSession:
                 fit_time=first.fit_time,
                 score_time=first.score_time,
             )
-        return PlannedFold(call=call, key=key, found=found, result=result)
+        return PlannedFold(
+            call=call,
+            key=key,
+            position=self._n_before + call.candidate,
+            found=found,
+            result=result,
+        )
 
     def _records(self, fold: PlannedFold, outcome: FoldOutcome) -> list[FoldRecord]:
         assert self._scorer_keys is not None

@@ -32,6 +32,7 @@ has run many folds           a successor takes its place between two folds
 """
 
 import collections
+import logging
 import os
 import pickle
 import signal
@@ -51,6 +52,8 @@ from .process import WorkerProcess
 from .slots import Attempt, SharedDevice, Slot
 
 __all__ = ["WorkerPool"]
+
+_log = logging.getLogger(__name__)
 
 #: A worker gets this many seconds of work ahead, so that it does not wait for the
 #: parent while that commits. Folds that take longer are handed out one at a time.
@@ -466,6 +469,7 @@ class WorkerPool:
                 self._requeue(slot, attempt)
             return
         ending = process.ending()
+        _log.warning("Worker %d (process %d) %s", slot.number, process.pid, ending)
         if not process.has_begun:
             self._put_back(attempts)
             self._note_failed_start(process, ending)
@@ -489,6 +493,10 @@ class WorkerPool:
             self._finished.append(_outcomes.died(slot, running, ending))
             return
         again = Attempt(running.task, running.number + 1)
+        candidate = running.task.candidate
+        _log.warning(
+            "A fold of candidate %d runs again: try %d", candidate, again.number
+        )
         if shared is not None and aborted:
             self._keep_for(shared, again)
         else:

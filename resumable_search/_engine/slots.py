@@ -7,6 +7,7 @@ what the worker had imported and takes its place between two folds: nobody waits
 
 import collections
 import contextlib
+import logging
 import time
 import warnings
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from . import process as _process
 from .process import WorkerProcess
 
 __all__ = ["Attempt", "SharedDevice", "Slot"]
+
+_log = logging.getLogger(__name__)
 
 #: Folds after which a worker that has TensorFlow is worn.
 FOLDS_PER_WORKER = 50
@@ -94,6 +97,11 @@ class Slot:
         """Start a worker."""
         self.process = _process.start(self._environment)
         self._begin()
+        device = self.plan.device
+        place = "" if device is None else f" on {device.name} ({device.uuid})"
+        _log.info(
+            "Worker %d started: process %d%s", self.number, self.process.pid, place
+        )
 
     def end(self) -> None:
         """End the worker and its successor at once, and forget what it was given."""
@@ -230,6 +238,9 @@ class Slot:
                 self.process.kill()
             self.process, self._successor = self._successor, None
             self._begin()
+            if self.process is not None:
+                pid = self.process.pid
+                _log.info("Worker %d replaced: process %d", self.number, pid)
 
     @property
     def takes_work(self) -> bool:

@@ -1,10 +1,9 @@
-"""Devices, module stamps, random states, locations, locks, progress."""
+"""Devices, module stamps, random states, locations, locks."""
 
 import importlib
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,7 +25,6 @@ from resumable_search._checkpoint.locations import resolve_checkpoint
 from resumable_search._checkpoint.locks import SearchLock
 from resumable_search._engine import module_stamps as _module_stamps
 from resumable_search._gpu.devices import holds_gpu
-from resumable_search._progress import Progress
 from resumable_search._random_states import RecordedSplitter, is_unseeded
 
 # ---------------------------------------------------------------------------
@@ -232,52 +230,3 @@ def test_a_released_lock_leaves_no_file(tmp_path):
     lock.acquire()
     lock.release()
     assert list((tmp_path / ".checkpoint.sqlite.locks").iterdir()) == []
-
-
-# ---------------------------------------------------------------------------
-# Progress
-
-
-def call(candidate, parameters, n_splits=2):
-    return SimpleNamespace(
-        candidate=candidate, parameters=parameters, n_splits=n_splits
-    )
-
-
-def result(score, seconds=1.0):
-    return {"test_scores": score, "fit_time": seconds, "score_time": 0.0}
-
-
-def test_a_progress_line_says_how_far_and_what_is_best(capsys):
-    """Done, resumed, failed, the best complete candidate, the time left."""
-    progress = Progress(verbose=1, n_workers=2, metric="score")
-    progress.expect(10)
-    good, better = {"a": 1}, {"a": 2}
-    progress.count(call(0, good), result(0.5), resumed=True)
-    progress.count(call(0, good), result(0.7), resumed=True)
-    progress.count(call(1, better), result(0.9, seconds=10.0), resumed=False)
-    progress.count(call(2, {}), None, resumed=False)
-    progress.show(last=True)
-    line = capsys.readouterr().out
-    assert "4/10 folds done, 2 of them resumed, 1 failed" in line
-    assert "best 0.6 with {'a': 1}" in line  # the other is not complete
-    assert "about 0:00:15 left" in line  # 6 folds of 5 s, two at a time
-
-
-def test_verbose_0_is_silent(capsys):
-    """Nothing is printed."""
-    progress = Progress(verbose=0, n_workers=1, metric="score")
-    progress.expect(1)
-    progress.count(call(0, {}), result(0.5), resumed=False)
-    progress.show(last=True)
-    assert capsys.readouterr().out == ""
-
-
-def test_progress_compares_by_the_metric_of_the_refit(capsys):
-    """With several metrics the one that decides is the one that is shown."""
-    progress = Progress(verbose=1, n_workers=1, metric="f1")
-    progress.expect(1)
-    scores = {"f1": 0.25, "accuracy": 0.9}
-    progress.count(call(0, {"a": 1}, n_splits=1), result(scores), resumed=False)
-    progress.show(last=True)
-    assert "best 0.25" in capsys.readouterr().out
