@@ -1,6 +1,8 @@
 """GridSearchCV and RandomizedSearchCV that survive a kill and share the GPU."""
 
+import importlib
 import logging
+import typing
 
 from ._exceptions import (
     CheckpointError,
@@ -25,9 +27,20 @@ from ._exceptions import (
     WorkerStartError,
 )
 from ._folds import fold_directory
-from ._keys.fingerprint import register_key
-from ._results import read_results
-from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
+
+# What needs scikit-learn or numpy is imported when it is first used: the command
+# line says its help, and completes words, without them.
+if typing.TYPE_CHECKING:
+    from ._keys.fingerprint import register_key
+    from ._results import read_results
+    from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
+
+_MODULES = {
+    "ResumableGridSearchCV": "._search",
+    "ResumableRandomizedSearchCV": "._search",
+    "read_results": "._results",
+    "register_key": "._keys.fingerprint",
+}
 
 # Who wants to see them sets a handler; the library itself sets none that prints.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -61,3 +74,15 @@ __all__ = [
     "read_results",
     "register_key",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

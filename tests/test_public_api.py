@@ -17,8 +17,9 @@ def test_all_is_exactly_the_public_names():
     """Sorted, and nothing else is public but modules."""
     public = sorted(
         name
-        for name, value in vars(resumable_search).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name in dir(resumable_search)
+        if not name.startswith("_")
+        and not inspect.ismodule(getattr(resumable_search, name))
     )
     assert resumable_search.__all__ == public
 
