@@ -35,7 +35,13 @@ from ._exceptions import (
     VersionMixWarning,
     WorkerError,
 )
-from ._keys.fingerprint import digest, fingerprint, fold_key, parameter_table
+from ._keys.fingerprint import (
+    digest,
+    fingerprint,
+    fold_key,
+    parameter_table,
+    refit_key,
+)
 from ._keys.summaries import summarize, table_of
 from ._records import (
     CandidateRecord,
@@ -196,7 +202,7 @@ class SearchSession:
 
     def refit_folder(self, parameters: Mapping[str, Any]) -> Path:
         """Give the directory of the refit with these parameters."""
-        key = digest("refit", self._family, fingerprint(dict(parameters), "candidate"))
+        key = refit_key(self._family, fingerprint(dict(parameters), "candidate"))
         return self.folders.of(key)
 
     def resumption(self) -> Resumption:

@@ -5,13 +5,14 @@ import json
 import os
 import socket
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from .._exceptions import CheckpointLockedError, CheckpointWriteError
 
-__all__ = ["SearchLock"]
+__all__ = ["LockHolder", "SearchLock", "find_holder"]
 
 # Seconds. Long enough for a holder that is just letting go.
 _PATIENCE = 0.5
@@ -84,3 +85,59 @@ class SearchLock:
             )
         except (OSError, ValueError, KeyError):
             return "another process"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockHolder:
+    """The process that runs a search, or ran it until it was killed."""
+
+    pid: int | None
+    """None: it is not known."""
+    host: str | None
+    is_running: bool
+    """False: it died before it could let go of the search."""
+
+
+def find_holder(checkpoint: Path, key: str) -> LockHolder | None:
+    """Tell who runs a search, or was killed while running it; None: nobody.
+
+    Somebody who starts the search at this very moment has to wait for some
+    milliseconds, no more.
+    """
+    if not key.isalnum():  # no key of ours; it could lead anywhere
+        return None
+    directory = checkpoint.with_name(f".{checkpoint.name}.locks")
+    path = directory / f"{key}.holder"
+    while True:
+        before = _read_holder(path)
+        is_running = _is_locked(directory / f"{key}.lock")
+        after = _read_holder(path)
+        if is_running:
+            pid, host = after or before or (None, None)
+            return LockHolder(pid=pid, host=host, is_running=True)
+        if before == after:  # else it began or ended just now
+            if after is None:
+                return None
+            return LockHolder(pid=after[0], host=after[1], is_running=False)
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = FileLock(path, mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    except OSError:  # nobody can lock there, so nobody does
+        return False
+    lock.release()
+    return False
+
+
+def _read_holder(path: Path) -> tuple[int, str] | None:
+    try:
+        holder = json.loads(path.read_text())
+        return int(holder["pid"]), str(holder["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

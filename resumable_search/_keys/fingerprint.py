@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._exceptions import FingerprintError
-from .encoding import encode_str
+from .digests import digest, fold_key, refit_key
 from .handlers import handler_of, has_fixed_key, register
 from .summaries import summarize
 from .walk import Unkeyable, Walk
@@ -33,6 +33,7 @@ __all__ = [
     "fingerprint",
     "fold_key",
     "parameter_table",
+    "refit_key",
     "register_key",
     "summarize",
 ]
@@ -129,17 +130,6 @@ def register_key(cls: type, function: Callable[[Any], object]) -> None:
             f"an object of the class. Got {function!r} instead."
         )
     register(cls, function)
-
-
-def digest(*parts: str) -> str:
-    """Combine fingerprints, in this order, into one."""
-    content = b"".join(map(encode_str, parts))
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def fold_key(family: str, candidate: str, split: str) -> str:
-    """Give the key of a fold from those of what it is made of."""
-    return digest(family, candidate, split)
 
 
 def parameter_table(estimator: Any) -> dict[str, tuple[str, str]]:
