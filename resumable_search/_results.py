@@ -11,9 +11,8 @@ import numpy as np
 from ._checkpoint.locations import find_checkpoint
 from ._checkpoint.reader import CheckpointReader
 from ._exceptions import CheckpointError
-from ._keys.fingerprint import fold_key
+from ._keys.digests import fold_key
 from ._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
-from ._sklearn_compat import format_results
 
 __all__ = ["SearchView", "choose_search", "read_results", "view_search"]
 
@@ -58,6 +57,9 @@ class SearchView:
         """Give ``cv_results_`` with NaN for what is not there, and ``n_completed``."""
         if not self.candidates:
             return {"params": [], "n_completed": np.zeros(0, dtype=int)}
+        # Who only wants to know how far a search is does not wait for scikit-learn.
+        from ._sklearn_compat import format_results
+
         names = self._metrics()
         has_train = any(
             record.train_score is not None

@@ -1,0 +1,5 @@
+"""``python -m resumable_search``."""
+
+from .cli import main
+
+main(prog_name="resumable-search")

@@ -1,0 +1,1 @@
+"""The commands of ``resumable-search``. Nothing heavy is imported before one runs."""

@@ -1,0 +1,176 @@
+"""What goes to the terminal. All that comes out of a checkpoint is made inert.
+
+A checkpoint may come from anybody. A parameter's text or a traceback in it can
+hold escape sequences that move the cursor, set the title of the window or write
+from right to left, and markup of the library that draws the tables.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+__all__ = [
+    "clock",
+    "console",
+    "day_and_time",
+    "inert",
+    "parameters_text",
+    "print_json",
+    "show",
+    "table",
+    "utc",
+    "value_text",
+]
+
+# Columns of what is not a terminal: no line is broken for those who search in it.
+_UNLIMITED = 100_000
+
+_LONGEST_VALUE = 80
+
+
+def inert(text: object) -> str:
+    """Give a text on one line, with all that a terminal would obey spelled out."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
+    )
+
+
+def value_text(value: object) -> str:
+    """Give a parameter's value as people write it, in at most 80 characters."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = inert(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def parameters_text(parameters: Mapping[str, Any]) -> str:
+    """Give parameters on one line: ``C=1, kernel=rbf``."""
+    return ", ".join(f"{inert(n)}={value_text(v)}" for n, v in parameters.items())
+
+
+def clock(seconds: float) -> str:
+    """Give a duration as ``0:02:10``."""
+    return str(timedelta(seconds=round(max(seconds, 0.0))))
+
+
+def day_and_time(seconds: float | None) -> str:
+    """Give a moment, in seconds since 1970, in the time of this place."""
+    if seconds is None:
+        return ""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):  # no moment that a search notes
+        return "?"
+
+
+def utc(seconds: float | None) -> str | None:
+    """Give a moment, in seconds since 1970, as ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(round(seconds), UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def print_json(value: Any) -> None:
+    """Print JSON that every reader takes: NaN and infinities are null."""
+    text = json.dumps(_finite(value), indent=2, allow_nan=False)
+    # The one control character that JSON need not spell out.
+    click.echo(text.replace("\x7f", "\\u007f"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+# ---------------------------------------------------------------------------
+# Tables
+
+
+def console() -> Any:
+    """Give rich's console on standard output, without markup."""
+    from rich.console import Console
+
+    is_terminal = sys.stdout.isatty()
+    is_limited = is_terminal or os.environ.get("COLUMNS", "").isdecimal()
+    return Console(
+        width=None if is_limited else _UNLIMITED,
+        force_terminal=is_terminal,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    whole: Sequence[str] = (),
+    right: Sequence[str] = (),
+    cut: Sequence[str] = (),
+) -> Any:
+    """Make a table without lines. All texts must be inert.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        The headings.
+    rows : iterable of sequence
+        What to show; its ``str`` is taken.
+    whole : sequence of str, default=()
+        Headings of the columns whose cells are never broken.
+    right : sequence of str, default=()
+        Headings of the columns of numbers: likewise, and aligned to the right.
+    cut : sequence of str, default=()
+        Headings of the columns whose cells are cut off where there is no room. Those
+        of all others are broken.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        made.add_column(
+            Text(column),
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column in {*whole, *right},
+        )
+    for row in rows:
+        # A column that may not be broken at all would take the room of others.
+        made.add_row(
+            *(
+                Text(str(cell), no_wrap=True, overflow="ellipsis")
+                if column in cut
+                else Text(str(cell))
+                for column, cell in zip(columns, row, strict=True)
+            )
+        )
+    return made
+
+
+def show(renderable: Any, *, is_wide: bool = False) -> None:
+    """Print something that rich draws; `is_wide`: however wide the terminal is."""
+    target = console()
+    if is_wide:
+        target.width = _UNLIMITED
+    with target.capture() as capture:
+        target.print(renderable)
+    lines = capture.get().splitlines()
+    click.echo("\n".join(line.rstrip() for line in lines), color=True)
