@@ -25,7 +25,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as exc:
         raise _write_error(path, exc) from exc
-    except sqlite3.DatabaseError as exc:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:
+        # The latter where SQLite's message quotes bytes that are no text.
         raise damaged(path, str(exc)) from exc
 
 
@@ -48,7 +49,10 @@ def missing(path: Path) -> CheckpointError:
 
 
 def _write_error(path: Path, exc: sqlite3.OperationalError) -> CheckpointError:
-    name = getattr(exc, "sqlite_errorname", "")
+    # What Python says itself, as of bytes that are no text, has no such name.
+    name = getattr(exc, "sqlite_errorname", "SQLITE_ERROR")
+    if name == "SQLITE_ERROR":
+        return damaged(path, str(exc))
     if name.startswith("SQLITE_FULL"):
         free = shutil.disk_usage(path.parent).free
         return CheckpointWriteError(

@@ -21,6 +21,7 @@ from .._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
 from .errors import BUSY_SECONDS, create_private, require_writable
 from .reader import CheckpointReader
 from .schema import prepare, transaction
+from .strangers import check_journal
 
 __all__ = ["CheckpointStore"]
 
@@ -64,6 +65,7 @@ class CheckpointStore(CheckpointReader):
         self._begin(path)
         self._environments: dict[str, int] = {}
         require_writable(path)
+        check_journal(path)
         create_private(path)
         with self._translated():
             self._db = sqlite3.connect(
