@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
-from .errors import BUSY_SECONDS, damaged, missing, translated
+from .errors import BUSY_SECONDS, damaged, require_file, translated
 from .rows import (
     WrongValueError,
     number,
@@ -69,8 +69,7 @@ class CheckpointReader:
 
     def __init__(self, path: Path) -> None:
         self._begin(path)
-        if not path.is_file():
-            raise missing(path)
+        require_file(path)
         check_journal(path)
         with self._translated():
             self._db = _connect_to_read(path)

@@ -214,7 +214,7 @@ def test_a_wrong_value_in_an_old_file_leaves_it_as_it_is(tmp_path):
     ],
 )
 def test_a_wrong_random_state_never_reaches_numpy(wrong):
-    """numpy would read outside of its memory."""
+    """Numpy would read outside of its memory."""
     kept = []
     recorded_state(kept.append)
     assert is_state(kept[0])

@@ -73,7 +73,7 @@ def expected_results():
     return GridSearchCV(estimator, GRID, cv=CV, refit=False).fit(*data()).cv_results_
 
 
-def start(directory, before="", **variables):
+def start(directory, before="", under=(), **variables):
     """Start the search in a directory, after some other code.
 
     Parameters
@@ -82,6 +82,8 @@ def start(directory, before="", **variables):
         Made if it is not there.
     before : str
         Python code that runs before the search.
+    under : sequence of str
+        A command that runs Python, with its options.
     variables : dict
         For its environment. ``N_JOBS`` and ``CHECKPOINT`` are the search's.
 
@@ -92,7 +94,7 @@ def start(directory, before="", **variables):
     """
     directory.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(before) + _SEARCH],
+        [*under, sys.executable, "-c", textwrap.dedent(before) + _SEARCH],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -269,7 +269,8 @@ def use(path):
     before = path.read_bytes()
     is_alone = not any(path.with_name(name).exists() for name in OWN - {NAME})
     if outcome_of(open_only, path) == "refused" and is_alone:
-        assert path.read_bytes() == before, "it was changed"
+        # But for its header, where another program has set another kind of log.
+        assert path.read_bytes()[100:] == before[100:], "it was changed"
     return [*outcomes, outcome_of(resume, path)]
 
 
