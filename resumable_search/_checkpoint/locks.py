@@ -61,6 +61,8 @@ class SearchLock:
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         }
         with contextlib.suppress(OSError):  # a full disk: only the name is lost
+            self._holder.unlink(missing_ok=True)  # of one that was killed
+            self._holder.touch(mode=0o600)
             self._holder.write_text(json.dumps(holder))
 
     def release(self) -> None:

@@ -51,7 +51,8 @@ def save_and_tell(store, records):
 
 CheckpointStore.save = save_and_tell
 search = ResumableGridSearchCV(
-    fakes.Logged("fits.log"), checks.GRID, cv=checks.CV, refit=False,
+    fakes.Logged("fits.log", seconds=float(os.environ.get("SECONDS", 0))),
+    checks.GRID, cv=checks.CV, refit=False,
     n_jobs=int(os.environ.get("N_JOBS", 1)),
     checkpoint=os.environ.get("CHECKPOINT"),
 )
@@ -85,7 +86,8 @@ def start(directory, before="", under=(), **variables):
     under : sequence of str
         A command that runs Python, with its options.
     variables : dict
-        For its environment. ``N_JOBS`` and ``CHECKPOINT`` are the search's.
+        For its environment. ``N_JOBS`` and ``CHECKPOINT`` are the search's, and
+        ``SECONDS`` is what a fit takes.
 
     Returns
     -------
@@ -100,11 +102,15 @@ def start(directory, before="", under=(), **variables):
         text=True,
         cwd=directory,
         env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            **environment(),
             **{name: str(value) for name, value in variables.items()},
         },
     )
+
+
+def environment():
+    """Give an environment in which Python finds the package and its tests."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def run_to_the_end(directory, n_saved, **variables):
