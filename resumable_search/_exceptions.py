@@ -23,6 +23,7 @@
     UserWarning
       ResumableSearchWarning
         CheckpointLocationWarning     not where the user would look for it
+        CheckpointRestoredWarning     it was deleted while a search ran
         EpochStateWarning             the state of a Keras fit cannot be used
         NothingReusedWarning          a near relative is there, no fold fits
         TimeBudgetWarning             some candidates are not in the results
@@ -37,6 +38,7 @@ __all__ = [
     "CheckpointFormatError",
     "CheckpointLocationWarning",
     "CheckpointLockedError",
+    "CheckpointRestoredWarning",
     "CheckpointWriteError",
     "DeviceError",
     "EpochStateWarning",
@@ -157,6 +159,10 @@ class ResumableSearchWarning(UserWarning):
 
 class CheckpointLocationWarning(ResumableSearchWarning):
     """The checkpoint is not in the current directory."""
+
+
+class CheckpointRestoredWarning(ResumableSearchWarning):
+    """The checkpoint was deleted while a search ran, and is there again."""
 
 
 class EpochStateWarning(ResumableSearchWarning):

@@ -39,7 +39,9 @@ class RunningFold:
         """The directory of this fold alone; it exists."""
         if self._directory is None:
             self._directory = self._find_directory()
-        # Each time: the fold may have been done, and be running again.
+        # Each time: the fold may have been done, and be running again. The one above
+        # it by itself, since the mode is not for parents.
+        self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._directory
 

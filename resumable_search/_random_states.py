@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RecordedSplitter", "is_unseeded", "recorded_state"]
+__all__ = ["RecordedSplitter", "is_state", "is_unseeded", "recorded_state"]
+
+# Of a state of numpy's global generator.
+_N_WORDS = 624
 
 #: Gives the state that was kept, or keeps the one it is given and gives None.
 Recall = Callable[[object], Any]
@@ -25,6 +28,28 @@ def is_unseeded(cv: Any) -> bool:
         and getattr(cv, "random_state", 0) is None
         and bool(getattr(cv, "shuffle", True))
     )
+
+
+def is_state(recorded: Any) -> bool:
+    """Tell whether a value has the form in which states are recorded.
+
+    numpy does not look, and would read from memory that is not its own.
+    """
+    try:
+        inner = recorded["state"]
+        return (
+            recorded.keys() == {"bit_generator", "state", "has_gauss", "gauss"}
+            and recorded["bit_generator"] == "MT19937"
+            and recorded["has_gauss"] in (0, 1)
+            and type(recorded["gauss"]) in (int, float)
+            and inner.keys() == {"key", "pos"}
+            and type(inner["pos"]) is int
+            and 0 <= inner["pos"] <= _N_WORDS
+            and len(inner["key"]) == _N_WORDS
+            and all(type(word) is int and 0 <= word < 2**32 for word in inner["key"])
+        )
+    except (TypeError, KeyError, AttributeError):
+        return False
 
 
 def recorded_state(recall: Recall) -> np.random.RandomState | None:

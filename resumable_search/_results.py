@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from ._checkpoint.errors import damaged
 from ._checkpoint.locations import find_checkpoint
 from ._checkpoint.reader import CheckpointReader
+from ._checkpoint.rows import require_alike
 from ._exceptions import CheckpointError
 from ._keys.digests import fold_key
 from ._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
 
 __all__ = ["SearchView", "choose_search", "read_results", "view_search"]
+
+# More than anybody can run; more would only fill the memory.
+_MOST_FOLDS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +129,8 @@ def view_search(reader: CheckpointReader, search: SearchRecord) -> SearchView:
     """Read all folds of a search."""
     candidates = reader.candidates(search.number)
     splits = reader.splits(search.number)
+    if len(candidates) * search.n_splits > _MOST_FOLDS:
+        raise damaged(reader.path, f"{search.n_splits} splits of each candidate")
     keys = [
         [
             fold_key(search.family, candidate.key, split) if split else None
@@ -135,6 +142,10 @@ def view_search(reader: CheckpointReader, search: SearchRecord) -> SearchView:
     ]
     found = reader.find_all({key for folds in keys for key in folds if key})
     scorers = set(search.scorers.values())
+    for scorer in scorers:
+        records = [fold[scorer] for fold in found.values() if scorer in fold]
+        require_alike(reader.path, (record.test_score for record in records))
+        require_alike(reader.path, (record.train_score for record in records))
     return SearchView(
         search=search,
         candidates=candidates,

@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ._checkpoint.errors import damaged
 from ._checkpoint.fold_folders import FoldFolders
 from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
 from ._checkpoint.reader import CheckpointReader
 from ._checkpoint.relatives import relative_text
+from ._checkpoint.rows import require_alike
 from ._checkpoint.status_files import remove_status, write_status
 from ._checkpoint.store import CheckpointStore
 from ._exceptions import (
@@ -43,6 +45,7 @@ from ._keys.fingerprint import (
     refit_key,
 )
 from ._keys.summaries import summarize, table_of
+from ._random_states import is_state
 from ._records import (
     CandidateRecord,
     FoldOutcome,
@@ -150,6 +153,7 @@ class SearchSession:
         self._round = -1
         self._n_before = self._n_candidates = 0
         self._scorer_keys: dict[str, str] | None = None
+        self._first_scores: dict[str, Score | None] = {}
         self._family = ""
         self._relative: str | None = None
         self._old_versions: set[tuple[tuple[str, str], ...]] = set()
@@ -244,6 +248,10 @@ class SearchSession:
         recorded = self.store.random_state(key)
         if recorded is None:
             self.store.save_random_state(key, state)
+        elif not is_state(recorded):
+            raise damaged(
+                self.store.path, "in the table 'random_states': that is no state"
+            )
         return recorded
 
     def space(self) -> dict[str, Any]:
@@ -295,6 +303,7 @@ class SearchSession:
         when another scorer is added.
         """
         test, train = _scores_of(result, fold.call)
+        self._require_alike(test)
         for name, record in fold.found.items():
             test[name] = record.test_score
             if record.train_score is not None:
@@ -419,6 +428,7 @@ class SearchSession:
             for name, scorer in self._scorer_keys.items()
             if scorer in stored
         }
+        self._require_alike({n: record.test_score for n, record in found.items()})
         is_complete = len(found) == len(self._scorer_keys) and not (
             call.return_train_score
             and any(record.train_score is None for record in found.values())
@@ -443,6 +453,12 @@ class SearchSession:
             found=found,
             result=result,
         )
+
+    def _require_alike(self, scores: Mapping[str, Score | None]) -> None:
+        """Refuse a checkpoint whose scores are of another kind than the others."""
+        for name, score in scores.items():
+            first = self._first_scores.setdefault(name, score)
+            require_alike(self.store.path, (first, score))
 
     def _records(self, fold: PlannedFold, outcome: FoldOutcome) -> list[FoldRecord]:
         assert self._scorer_keys is not None

@@ -14,10 +14,10 @@ __all__ = ["make_directories", "sync_directory"]
 _NOT_SUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
-def make_directories(directory: Path) -> None:
-    """Make a directory, and those above it that are missing."""
+def make_directories(directory: Path, mode: int = 0o777) -> None:
+    """Make a directory with a mode, and those above it that are missing."""
     missing = [d for d in (directory, *directory.parents) if not d.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode, parents=True, exist_ok=True)
     for made in reversed(missing):
         sync_directory(made.parent)
     if not missing:  # by a process that was killed before it could sync it, perhaps

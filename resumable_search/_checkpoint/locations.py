@@ -85,7 +85,7 @@ def _make(directory: Path, path: Path) -> None:
 
 
 def _make_default(directory: Path) -> None:
-    make_directories(directory)
+    make_directories(directory, 0o700)
     if not os.access(directory, os.W_OK | os.X_OK):
         raise PermissionError(f"no permission to write to {directory}")
     ignore = directory / ".gitignore"

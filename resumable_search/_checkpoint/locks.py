@@ -56,15 +56,15 @@ class SearchLock:
                 f"The search cannot be locked in {self._path.parent}: {exc}. Give a "
                 "'checkpoint' in a directory that you can write to."
             ) from exc
-        self._holder.write_text(
-            json.dumps(
-                {
-                    "pid": os.getpid(),
-                    "host": socket.gethostname(),
-                    "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-                }
-            )
-        )
+        holder = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
+        with contextlib.suppress(OSError):  # a full disk: only the name is lost
+            self._holder.unlink(missing_ok=True)  # of one that was killed
+            self._holder.touch(mode=0o600)
+            self._holder.write_text(json.dumps(holder))
 
     def release(self) -> None:
         """Give the lock back."""

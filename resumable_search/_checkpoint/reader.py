@@ -4,7 +4,7 @@ Reading runs no code and takes no lock, so it may be done at any time, from any
 process, while searches write to the file.
 """
 
-import json
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -12,10 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from .._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
-from .errors import BUSY_SECONDS, missing, translated
+from .errors import BUSY_SECONDS, damaged, require_file, translated
+from .rows import (
+    WrongValueError,
+    number,
+    optional,
+    parsed,
+    score,
+    table,
+    text,
+    whole,
+)
 from .schema import prepare_to_read
+from .strangers import beside, check_journal
 
 __all__ = ["CheckpointReader"]
+
+# More than anybody can run; a larger number would only fill the memory.
+_MOST_FOLDS = 10_000_000
 
 # SQLite takes this many values in one statement in every version.
 _MOST_VALUES = 900
@@ -55,8 +69,8 @@ class CheckpointReader:
 
     def __init__(self, path: Path) -> None:
         self._begin(path)
-        if not path.is_file():
-            raise missing(path)
+        require_file(path)
+        check_journal(path)
         with self._translated():
             self._db = _connect_to_read(path)
         try:
@@ -86,7 +100,7 @@ class CheckpointReader:
         self, statement: str, keys: Iterable[str]
     ) -> dict[str, dict[str, FoldRecord]]:
         found: dict[str, dict[str, FoldRecord]] = {}
-        with self._translated():
+        with self._rows_of("folds"):
             for chunk in _chunks(list(keys), _MOST_VALUES):
                 marks = ",".join("?" * len(chunk))
                 for row in self._db.execute(statement.format(marks), chunk):
@@ -99,53 +113,34 @@ class CheckpointReader:
 
     def searches(self) -> list[SearchRecord]:
         """Give all searches, the one that was started last first."""
-        names = (
-            *("number", "key", "family", "kind", "run", "n_splits", "n_candidates"),
-            *("metric", "created", "started"),
-        )
-        with self._translated():
+        with self._rows_of("searches"):
             rows = self._db.execute(
-                "SELECT id, key, family, kind, run, n_splits, n_candidates, metric, "
-                "created, started, scorers, parts FROM searches "
+                "SELECT id, key, family, kind, run, n_splits, n_candidates, scorers, "
+                "metric, parts, created, started FROM searches "
                 "ORDER BY started DESC, id DESC"
-            ).fetchall()
-        return [
-            SearchRecord(
-                **dict(zip(names, row, strict=False)),
-                scorers=json.loads(row[-2]),
-                parts=_parts(row[-1]),
             )
-            for row in rows
-        ]
+            return [_search(*row) for row in rows]
 
     def candidates(self, search: int) -> list[CandidateRecord]:
         """Give the candidates of a search in their order."""
-        with self._translated():
+        with self._rows_of("candidates"):
             rows = self._db.execute(
                 "SELECT position, round, key, parameters FROM candidates "
                 "WHERE search = ? ORDER BY position",
                 (search,),
-            ).fetchall()
-        return [
-            CandidateRecord(
-                position=position,
-                round=number,
-                key=key,
-                parameters={n: tuple(v) for n, v in json.loads(parameters).items()},
             )
-            for position, number, key, parameters in rows
-        ]
+            return [_candidate(*row) for row in rows]
 
     def splits(self, search: int) -> dict[int, dict[int, str]]:
         """Give the splits of a search: round -> position -> key."""
         found: dict[int, dict[int, str]] = {}
-        with self._translated():
-            for number, position, key in self._db.execute(
+        with self._rows_of("splits"):
+            for round_, position, key in self._db.execute(
                 "SELECT round, position, key FROM splits WHERE search = ? "
                 "ORDER BY round, position",
                 (search,),
             ):
-                found.setdefault(number, {})[position] = key
+                found.setdefault(whole(round_), {})[whole(position)] = text(key)
         return found
 
     # ------------------------------------------------------------------
@@ -153,11 +148,11 @@ class CheckpointReader:
 
     def random_state(self, key: str) -> Any:
         """Give the random state that was stored under `key`, or None."""
-        with self._translated():
+        with self._rows_of("random_states"):
             row = self._db.execute(
                 "SELECT state FROM random_states WHERE key = ?", (key,)
             ).fetchone()
-        return None if row is None else json.loads(row[0])
+            return None if row is None else parsed(row[0])
 
     def close(self) -> None:
         """Close the file."""
@@ -168,44 +163,62 @@ class CheckpointReader:
 
     def _fold(
         self,
-        key: str,
-        scorer: str,
-        state: str,
-        test_score: str | None,
-        train_score: str | None,
-        n_test_samples: int,
-        fit_time: float,
-        score_time: float,
-        attempts: int,
-        environment: int,
-        started: float | None = None,
-        finished: float | None = None,
-        worker: int | None = None,
-        device: str | None = None,
-        error: str | None = None,
+        key: object,
+        scorer: object,
+        state: object,
+        test_score: object,
+        train_score: object,
+        n_test_samples: object,
+        fit_time: object,
+        score_time: object,
+        attempts: object,
+        environment: object,
+        started: object = None,
+        finished: object = None,
+        worker: object = None,
+        device: object = None,
+        error: object = None,
     ) -> FoldRecord:
-        if environment not in self._versions:
-            (text,) = self._db.execute(
-                "SELECT versions FROM environments WHERE id = ?", (environment,)
-            ).fetchone()
-            self._versions[environment] = json.loads(text)
         return FoldRecord(
-            key=key,
-            scorer=scorer,
-            state=FoldState(state),
-            test_score=None if test_score is None else json.loads(test_score),
-            train_score=None if train_score is None else json.loads(train_score),
-            n_test_samples=n_test_samples,
-            fit_time=fit_time,
-            score_time=score_time,
-            attempts=attempts,
-            versions=self._versions[environment],
-            started=started,
-            finished=finished,
-            worker=worker,
-            device=device,
-            error=error,
+            key=text(key),
+            scorer=text(scorer),
+            state=_state(state),
+            # What is done has a score.
+            test_score=score(test_score)
+            if state == FoldState.DONE
+            else optional(score, test_score),
+            train_score=optional(score, train_score),
+            n_test_samples=whole(n_test_samples),
+            fit_time=number(fit_time),
+            score_time=number(score_time),
+            attempts=whole(attempts),
+            versions=self._environment_of(whole(environment)),
+            started=optional(number, started),
+            finished=optional(number, finished),
+            worker=optional(whole, worker),
+            device=optional(text, device),
+            error=optional(text, error),
         )
+
+    def _environment_of(self, environment: int) -> dict[str, str]:
+        if environment not in self._versions:
+            with self._rows_of("environments"):
+                row = self._db.execute(
+                    "SELECT versions FROM environments WHERE id = ?", (environment,)
+                ).fetchone()
+                if row is None:
+                    raise WrongValueError(f"the row {environment} is not there")
+                self._versions[environment] = table(text, parsed(row[0]))
+        return self._versions[environment]
+
+    @contextlib.contextmanager
+    def _rows_of(self, name: str) -> Iterator[None]:
+        """Say of a wrong value in which table it is."""
+        with self._translated():
+            try:
+                yield
+            except WrongValueError as exc:
+                raise damaged(self.path, f"in the table {name!r}: {exc}") from exc
 
     def _translated(self) -> Any:
         return translated(self.path)
@@ -220,7 +233,7 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
         db.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError:
         # SQLite wants to make files beside it. Where it cannot, nobody writes either.
-        log = path.with_name(f"{path.name}-wal")
+        log = beside(path, "-wal")
         if os.access(path.parent, os.W_OK) or log.exists():
             raise
         db.close()
@@ -235,8 +248,75 @@ def _chunks(items: list[str], size: int) -> Iterator[list[str]]:
         yield items[start : start + size]
 
 
-def _parts(text: str) -> dict[str, dict[str, tuple[str, str]]]:
-    return {
-        part: {name: (key, value) for name, (key, value) in values.items()}
-        for part, values in json.loads(text).items()
-    }
+def _state(value: object) -> FoldState:
+    try:
+        return FoldState(text(value))
+    except ValueError as exc:
+        raise WrongValueError(f"{value!r:.40} stands where a state must") from exc
+
+
+def _search(
+    id_: object,
+    key: object,
+    family: object,
+    kind: object,
+    run: object,
+    n_splits: object,
+    n_candidates: object,
+    scorers: object,
+    metric: object,
+    parts: object,
+    created: object,
+    started: object,
+) -> SearchRecord:
+    return SearchRecord(
+        number=whole(id_),
+        key=text(key),
+        family=text(family),
+        kind=text(kind),
+        run=text(run),
+        n_splits=_count(n_splits),
+        n_candidates=_count(n_candidates),
+        scorers=table(text, parsed(scorers)),
+        metric=text(metric),
+        parts=table(_part, parsed(parts)),
+        created=number(created),
+        started=number(started),
+    )
+
+
+def _candidate(
+    position: object, round_: object, key: object, parameters: object
+) -> CandidateRecord:
+    return CandidateRecord(
+        position=whole(position),
+        round=whole(round_),
+        key=text(key),
+        parameters=table(_parameter, parsed(parameters)),
+    )
+
+
+def _count(value: object) -> int:
+    count = whole(value)
+    if not 0 <= count <= _MOST_FOLDS:
+        raise WrongValueError(f"{count} candidates or splits are too many or too few")
+    return count
+
+
+def _part(value: object) -> dict[str, tuple[str, str]]:
+    return table(_keyed_text, value)
+
+
+def _keyed_text(value: object) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise WrongValueError(f"{value!r:.40} stands where a key and a text must")
+    return text(value[0]), text(value[1])
+
+
+def _parameter(value: object) -> tuple[Any, ...]:
+    """Give (text,) or (text, value), where the value is a plain one."""
+    if not isinstance(value, list) or len(value) not in (1, 2):
+        raise WrongValueError(f"{value!r:.40} stands where a parameter must")
+    if isinstance(value[-1], dict | list):
+        raise WrongValueError(f"{value!r:.40} stands where a plain value must")
+    return (text(value[0]), *value[1:])

@@ -40,7 +40,7 @@ def relative_text(
 
 
 def _estimator_class(search: SearchRecord) -> str:
-    return search.parts["estimator"].get("", ("", ""))[1]
+    return search.parts.get("estimator", {}).get("", ("", ""))[1]
 
 
 def _changes(

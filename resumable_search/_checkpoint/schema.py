@@ -1,8 +1,8 @@
 """The checkpoint's tables: their format, and bringing a file up to date.
 
 To change the format: raise `FORMAT`, add a function to `_MIGRATIONS` that takes
-the format before it to the new one, and keep a checkpoint of the old format under
-``tests/data``.
+the format before it to the new one, keep the old tables in `_PAST_SCHEMAS` and a
+checkpoint of the old format under ``tests/data``.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .._exceptions import CheckpointFormatError
 from .errors import damaged
+from .strangers import check_pages, check_schema, lock_down
 
 __all__ = ["FORMAT", "prepare", "prepare_to_read", "transaction"]
 
@@ -83,6 +84,50 @@ CREATE TABLE random_states (
 ) WITHOUT ROWID;
 """
 
+#: Format -> its tables that are not those of today, by which a file is recognised.
+_PAST_SCHEMAS = {
+    1: """
+CREATE TABLE searches (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    family TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    run TEXT NOT NULL,
+    n_splits INTEGER NOT NULL,
+    parts TEXT NOT NULL,
+    created REAL NOT NULL,
+    started REAL NOT NULL
+);
+CREATE TABLE candidates (
+    search INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    PRIMARY KEY (search, key)
+) WITHOUT ROWID;
+CREATE TABLE splits (
+    search INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    PRIMARY KEY (search, key)
+) WITHOUT ROWID;
+CREATE TABLE folds (
+    key TEXT NOT NULL,
+    scorer TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('done', 'failed')),
+    test_score TEXT,
+    train_score TEXT,
+    n_test_samples INTEGER NOT NULL,
+    fit_time REAL NOT NULL,
+    score_time REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    finished REAL NOT NULL,
+    environment INTEGER NOT NULL REFERENCES environments (id),
+    error INTEGER REFERENCES errors (id),
+    PRIMARY KEY (key, scorer)
+) WITHOUT ROWID;
+""",
+}
+
 
 def _from_1_to_2(db: sqlite3.Connection) -> None:
     """Give candidates and splits an order, and searches the names of their scorers.
@@ -128,8 +173,15 @@ _CHANGED_IN_2 = ("searches", "candidates", "splits", "folds")
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1_to_2}
 
 
-def _statements() -> list[str]:
-    return [s for s in map(str.strip, _SCHEMA.split(";")) if s]
+def _statements(version: int = FORMAT) -> list[str]:
+    """Give the statements that make the tables of a format."""
+    # Older ones first: a table is as in the first format that had another one later.
+    schemas = [s for v, s in sorted(_PAST_SCHEMAS.items()) if v >= version]
+    tables: dict[str, str] = {}
+    for schema in (*schemas, _SCHEMA):
+        for statement in filter(None, map(str.strip, schema.split(";"))):
+            tables.setdefault(statement.split()[2], statement)
+    return list(tables.values())
 
 
 @contextlib.contextmanager
@@ -147,32 +199,28 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Check the format, bring it up to date, and set how SQLite writes."""
-    db.execute("PRAGMA trusted_schema = OFF")
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (n_tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    is_new = n_tables == 0 and application == 0
+    is_new = _check(db, path) is None
     if not is_new:
-        _check_format(path, application, version)
+        check_pages(db, path)
     db.execute("PRAGMA journal_mode = WAL")
     # Each commit is synced to the disk before it returns.
     db.execute("PRAGMA synchronous = FULL")
     if is_new:
         _create(db)
-    else:
-        _check_pages(db, path)
-        _migrate(db, version)
+    _migrate(db)
     # After a migration, which drops tables that others refer to.
     db.execute("PRAGMA foreign_keys = ON")
 
 
 def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
     """Check the format of a file that is not going to be written."""
-    db.execute("PRAGMA trusted_schema = OFF")
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    _check_format(path, application, version)
-    _check_pages(db, path)
+    version = _check(db, path)
+    if version is None:
+        raise CheckpointFormatError(
+            f"The checkpoint {path} is empty: the search that made it has not begun, "
+            "or ended before it had. Run it, or give another 'checkpoint'."
+        )
+    check_pages(db, path)
     if version < FORMAT:
         raise CheckpointFormatError(
             f"The checkpoint {path} has the older format {version} and cannot be "
@@ -181,12 +229,37 @@ def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def _check(db: sqlite3.Connection, path: Path) -> int | None:
+    """Give the format of a file that holds what it may; None: it is empty."""
+    lock_down(db)
+    # All of it as it is at one moment: another process may be making the tables.
+    db.execute("BEGIN")
+    try:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (n_tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        version = _version(db)
+        if n_tables == 0 and application == 0:
+            return None
+        _check_format(path, application, version)
+        check_schema(db, path, _statements(version))
+    finally:
+        db.execute("ROLLBACK")
+    return version
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
 def _check_format(path: Path, application: int, version: int) -> None:
     if application != _APPLICATION_ID:
         raise CheckpointFormatError(
             f"The file {path} is an SQLite database of another program, not "
             "a checkpoint. It was not touched. Give another 'checkpoint'."
         )
+    if version < 1:
+        raise damaged(path, f"it has the format {version}")
     if version > FORMAT:
         raise CheckpointFormatError(
             f"The checkpoint {path} has format {version}; this version of "
@@ -207,20 +280,10 @@ def _create(db: sqlite3.Connection) -> None:
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def _check_pages(db: sqlite3.Connection, path: Path) -> None:
-    """Find a file that was cut off, before anything relies on it."""
-    (n_pages,) = db.execute("PRAGMA page_count").fetchone()
-    (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size:
-        return  # the last pages may still be in there
-    if path.stat().st_size < n_pages * page_bytes:
-        raise damaged(path, "its end is missing")
-
-
-def _migrate(db: sqlite3.Connection, version: int) -> None:
-    while version < FORMAT:
+def _migrate(db: sqlite3.Connection) -> None:
+    while _version(db) < FORMAT:
         with transaction(db):
-            _MIGRATIONS[version](db)
-            version += 1
-            db.execute(f"PRAGMA user_version = {version}")
+            version = _version(db)
+            if version < FORMAT:  # else another process came first
+                _MIGRATIONS[version](db)
+                db.execute(f"PRAGMA user_version = {version + 1}")

@@ -11,16 +11,29 @@ The promise:
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._exceptions import CheckpointRestoredWarning
 from .._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
-from .errors import BUSY_SECONDS, create_private, require_writable
+from .errors import (
+    BUSY_SECONDS,
+    create_private,
+    log_restored,
+    not_restored,
+    require_writable,
+    restored,
+    taken,
+)
 from .reader import CheckpointReader
+from .removal import OpenFiles, Place, abandon, copied, put, rescue
 from .schema import prepare, transaction
+from .strangers import check_journal
 
 __all__ = ["CheckpointStore"]
 
@@ -63,18 +76,27 @@ class CheckpointStore(CheckpointReader):
     def __init__(self, path: Path) -> None:
         self._begin(path)
         self._environments: dict[str, int] = {}
+        # It is closed, or another file is in its place and it must not be.
+        self._is_over = False
         require_writable(path)
+        check_journal(path)
         create_private(path)
+        self._open()
+
+    def _open(self) -> None:
         with self._translated():
             self._db = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=16
+                self.path,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                cached_statements=16,
             )
-        try:
-            with self._translated():
-                prepare(self._db, path)
-        except BaseException:
-            self._db.close()
-            raise
+            try:
+                prepare(self._db, self.path)
+                self._files = OpenFiles(self.path)
+            except BaseException:
+                self._db.close()
+                raise
 
     # ------------------------------------------------------------------
     # Folds
@@ -179,6 +201,19 @@ class CheckpointStore(CheckpointReader):
                 (key, json.dumps(state)),
             )
 
+    def close(self) -> None:
+        """Close the file. If somebody has removed it, it is there again then."""
+        if self._pid != os.getpid() or self._is_over:
+            return
+        try:
+            message = self._restore()
+        finally:
+            if not self._is_over:
+                self._is_over = True
+                super().close()
+        if message is not None:
+            warnings.warn(message, CheckpointRestoredWarning, stacklevel=2)
+
     # ------------------------------------------------------------------
 
     def _environment(self, versions: dict[str, str]) -> int:
@@ -204,6 +239,7 @@ class CheckpointStore(CheckpointReader):
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        before = self._restore()
         with self._translated():
             try:
                 with transaction(self._db):
@@ -212,6 +248,50 @@ class CheckpointStore(CheckpointReader):
                 # What this transaction numbered is gone with it.
                 self._environments.clear()
                 raise
+        # Somebody may have made an error of the warning, so it comes last.
+        if message := self._restore() or before:
+            warnings.warn(message, CheckpointRestoredWarning, stacklevel=4)
+
+    def _restore(self) -> str | None:
+        """Bring the file back if somebody has removed it; say what was done."""
+        place = self._files.place()
+        if place is Place.KEPT:
+            return None
+        with self._translated():
+            try:
+                if place is Place.LOG_GONE and self._empty_log():
+                    return log_restored(self.path)
+                return self._write_again(place)
+            except OSError as exc:
+                raise not_restored(self.path, exc) from exc
+
+    def _empty_log(self) -> bool:
+        """Bring what only the log has into the file, and open it anew."""
+        query = "PRAGMA wal_checkpoint(TRUNCATE)"
+        (is_in_use, _, _) = self._db.execute(query).fetchone()
+        if is_in_use:
+            return False
+        self._db.close()
+        self._open()
+        return True
+
+    def _write_again(self, place: Place) -> str:
+        """Write all that was in the file to a new one; give what to warn of."""
+        path = self._files.path
+        with copied(self._db, path) as copy:
+            if place is Place.GONE:
+                # Before the new file has its name: SQLite removes the old log now.
+                self._db.close()
+                with contextlib.suppress(FileExistsError):
+                    put(copy, path)
+                    self._open()
+                    return restored(path)
+            elif not self._is_over:
+                abandon(self._db)
+            self._is_over = True
+            rescued = rescue(copy, path)
+            self._files.remove_log()
+            raise taken(path, rescued)
 
 
 def _json(score: object) -> str | None:

@@ -16,6 +16,7 @@ import mmap
 import os
 import pickle
 import shutil
+import stat
 import struct
 import tempfile
 import weakref
@@ -77,9 +78,7 @@ class Workspace:
     def __init__(self) -> None:
         parent = _parent_directory()
         remove_abandoned(parent)
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        self._lock = FileLock(self.path / _LOCK_NAME)
-        self._lock.acquire(blocking=False)
+        self.path, self._lock = _locked_directory(parent)
         self._n_files = 0
         self._finalizer = weakref.finalize(
             self, _remove, self.path, self._lock, os.getpid()
@@ -106,12 +105,34 @@ class Workspace:
         self._finalizer()
 
 
+def _locked_directory(parent: Path) -> tuple[Path, FileLock]:
+    """Make a directory that this process holds."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = FileLock(path / _LOCK_NAME)
+        try:
+            lock.acquire(blocking=False)
+        except (Timeout, FileNotFoundError):
+            # Another process took it for abandoned, in the moment before the lock.
+            continue
+        return path, lock
+
+
 def _remove(path: Path, lock: FileLock, owner: int) -> None:
     # In a forked child this object is a copy: the directory is the parent's.
     if os.getpid() != owner or not lock.is_locked:
         return
-    shutil.rmtree(path, ignore_errors=True)
+    _clear(path)
     lock.release()
+
+
+def _clear(directory: Path) -> None:
+    """Remove a directory; a kill leaves one that the next process can remove."""
+    with contextlib.suppress(OSError):
+        for file in directory.iterdir():
+            if file.name != _LOCK_NAME:
+                file.unlink()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _parent_directory() -> Path:
@@ -130,10 +151,14 @@ def remove_abandoned(parent: Path) -> None:
     """Remove the directories of processes that are gone."""
     for directory in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
-            if directory.stat().st_uid != os.getuid():
+            status = directory.lstat()
+            if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
                 continue
             lock_file = directory / _LOCK_NAME
-            if not lock_file.exists():  # being made, or being removed
+            if not lock_file.exists():
+                # Of a process that was killed before the lock, or is before it now,
+                # and makes another one then.
+                directory.rmdir()
                 continue
             with FileLock(lock_file, blocking=False):
-                shutil.rmtree(directory, ignore_errors=True)
+                _clear(directory)

@@ -51,7 +51,8 @@ def save_and_tell(store, records):
 
 CheckpointStore.save = save_and_tell
 search = ResumableGridSearchCV(
-    fakes.Logged("fits.log"), checks.GRID, cv=checks.CV, refit=False,
+    fakes.Logged("fits.log", seconds=float(os.environ.get("SECONDS", 0))),
+    checks.GRID, cv=checks.CV, refit=False,
     n_jobs=int(os.environ.get("N_JOBS", 1)),
     checkpoint=os.environ.get("CHECKPOINT"),
 )
@@ -73,7 +74,7 @@ def expected_results():
     return GridSearchCV(estimator, GRID, cv=CV, refit=False).fit(*data()).cv_results_
 
 
-def start(directory, before="", **variables):
+def start(directory, before="", under=(), **variables):
     """Start the search in a directory, after some other code.
 
     Parameters
@@ -82,8 +83,11 @@ def start(directory, before="", **variables):
         Made if it is not there.
     before : str
         Python code that runs before the search.
+    under : sequence of str
+        A command that runs Python, with its options.
     variables : dict
-        For its environment. ``N_JOBS`` and ``CHECKPOINT`` are the search's.
+        For its environment. ``N_JOBS`` and ``CHECKPOINT`` are the search's, and
+        ``SECONDS`` is what a fit takes.
 
     Returns
     -------
@@ -92,17 +96,21 @@ def start(directory, before="", **variables):
     """
     directory.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(before) + _SEARCH],
+        [*under, sys.executable, "-c", textwrap.dedent(before) + _SEARCH],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=directory,
         env={
-            **os.environ,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            **environment(),
             **{name: str(value) for name, value in variables.items()},
         },
     )
+
+
+def environment():
+    """Give an environment in which Python finds the package and its tests."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def run_to_the_end(directory, n_saved, **variables):

@@ -20,7 +20,7 @@ from typing import Any
 SECTOR = 512
 
 _CALLS = (
-    "openat,open,creat,write,pwrite64,ftruncate,truncate,fsync,fdatasync,"
+    "execve,openat,open,creat,write,pwrite64,ftruncate,truncate,fsync,fdatasync,"
     "unlink,unlinkat,rename,renameat,renameat2,mkdir,mkdirat,rmdir,link,linkat"
 )
 # Paths of open files, all bytes as numbers, as many as there are.
@@ -91,8 +91,11 @@ def record(script: Path, directory: Path, environment: dict[str, str]) -> list[S
         stdout=subprocess.PIPE,
         timeout=120,
     )
-    files = trace.parent.glob(f"{trace.name}.*")
-    main_thread = min(files, key=lambda file: int(file.suffix[1:]))
+    (main_thread,) = (
+        file
+        for file in trace.parent.glob(f"{trace.name}.*")
+        if _encoded(str(script)) in file.read_text().partition("\n")[0]
+    )
     return list(_steps(main_thread, directory))
 
 
@@ -100,7 +103,7 @@ def _steps(trace: Path, directory: Path) -> Iterator[Step]:
     ends: dict[str, int] = {}  # where the next write without a position goes
     for line in trace.read_text().splitlines():
         match = _LINE.match(line)
-        if match is None:  # failed, or is no call
+        if match is None or match["call"] == "execve":  # or failed, or is no call
             continue
         call, arguments = match["call"], match["arguments"]
         texts = [_decoded(text) for text in _TEXT.findall(arguments)]
@@ -134,6 +137,10 @@ def _steps(trace: Path, directory: Path) -> Iterator[Step]:
             yield Step(call, path, to=_relative(texts[-1], directory) or "")
         else:
             raise NotImplementedError(line)
+
+
+def _encoded(text: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in text.encode())
 
 
 def _decoded(text: str) -> bytes:

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from resumable_search import ResumableGridSearchCV, fold_directory
 from resumable_search._checkpoint.fold_folders import FoldFolders
+from resumable_search._folds import RunningFold
 from tests import fakes
 from tests.conftest import assert_same_results
 
@@ -54,6 +55,17 @@ def folders():
 def test_outside_of_a_fold_there_is_no_directory():
     """An estimator that asks works under any other search, too."""
     assert fold_directory() is None
+
+
+def test_the_directories_are_the_owners_alone(tmp_path):
+    """That of a fold, and that of all of them, whatever the umask."""
+    before = os.umask(0)
+    try:
+        fold = RunningFold(lambda: tmp_path / "checkpoint.sqlite-folds" / "key", None)
+        for directory in (fold.directory, fold.directory.parent):
+            assert directory.stat().st_mode & 0o777 == 0o700
+    finally:
+        os.umask(before)
 
 
 def test_a_fold_goes_on_from_its_files(data, log):

@@ -1,8 +1,10 @@
 """Data for the workers: written once, mapped by all, gone with its owner."""
 
+import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +105,53 @@ def test_a_full_disk_says_where_and_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"JOBLIB_TEMP_FOLDER"):
         workspace.put([1])
     workspace.close()
+
+
+def test_a_directory_without_a_lock_is_removed_if_it_is_empty(tmp_path):
+    """Its process was killed before it could lock it; no file is in it yet."""
+    (tmp_path / "resumable_search-a").mkdir()
+    (tmp_path / "resumable_search-b").mkdir()
+    (tmp_path / "resumable_search-b" / "file").touch()
+    remove_abandoned(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["resumable_search-b"]
+
+
+def test_a_link_to_a_directory_is_left_alone(tmp_path):
+    """Others may make links in a directory that all share."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "owner.lock").touch()
+    (tmp_path / "resumable_search-link").symlink_to(mine)
+    remove_abandoned(tmp_path)
+    assert (mine / "owner.lock").exists()
+
+
+WORKSPACES = """
+    import sys
+    from resumable_search._engine.shipping import Workspace, load
+    for _ in range(int(sys.argv[1])):
+        workspace = Workspace()
+        assert load(workspace.put([1])) == [1]
+        workspace.close()
+"""
+
+
+def test_processes_that_begin_at_once_do_not_take_each_others_directory(tmp_path):
+    """In the moment between making it and locking it, it looks abandoned."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WORKSPACES), "30"],
+            env={
+                **os.environ,
+                "JOBLIB_TEMP_FOLDER": str(tmp_path),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert not list(tmp_path.glob("resumable_search-*"))
