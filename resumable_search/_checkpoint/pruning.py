@@ -9,7 +9,7 @@ from pathlib import Path
 from .._exceptions import CheckpointError
 from .._keys.digests import fold_key, refit_key
 from .._records import SearchRecord
-from .errors import damaged, missing
+from .errors import damaged, require_file
 from .fold_folders import FoldFolders
 from .locks import SearchLock
 from .reader import CheckpointReader
@@ -55,8 +55,7 @@ class CheckpointPruner(CheckpointStore):
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():  # a store would make it
-            raise missing(path)
+        require_file(path)  # a store would make it
         super().__init__(path)
 
     def prune(self, searches: Sequence[SearchRecord]) -> Pruning:

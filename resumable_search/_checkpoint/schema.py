@@ -223,9 +223,9 @@ def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
     check_pages(db, path)
     if version < FORMAT:
         raise CheckpointFormatError(
-            f"The checkpoint {path} has the older format {version} and cannot be "
-            f"brought to format {FORMAT}, since it cannot be written. It can be read "
-            "where it can be written: copy it to such a place."
+            f"The checkpoint {path} has the older format {version}, and reading changes "
+            f"no file. Call fit with it once, which brings it to format {FORMAT}, and "
+            "read it then."
         )
 
 

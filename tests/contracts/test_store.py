@@ -284,6 +284,16 @@ def test_format_1_is_brought_up_to_date(store, tmp_path):
     assert schema(path) == schema(store.path)
 
 
+def test_a_reader_leaves_an_older_format_alone_and_says_what_to_do(tmp_path):
+    """Whoever looks on changes nothing."""
+    path = tmp_path / "old.sqlite"
+    shutil.copy(DATA / "format-1.sqlite", path)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointFormatError, match=r"older format 1.*Call fit"):
+        CheckpointReader(path)
+    assert path.read_bytes() == before
+
+
 def test_a_newer_format_is_refused_and_untouched(store):
     """The message names both formats and the remedy; the file stays as it is."""
     path = store.path
