@@ -223,9 +223,9 @@ def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
     check_pages(db, path)
     if version < FORMAT:
         raise CheckpointFormatError(
-            f"The checkpoint {path} has the older format {version}, and reading changes "
-            f"no file. Call fit with it once, which brings it to format {FORMAT}, and "
-            "read it then."
+            f"The checkpoint {path} has the older format {version}, and reading "
+            f"changes no file. Call fit with it once, which brings it to format "
+            f"{FORMAT}, and read it then."
         )
 
 

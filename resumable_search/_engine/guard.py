@@ -6,6 +6,7 @@ ends as a whole, unless it is killed itself. So a small process waits for its en
 ends the sessions then.
 """
 
+import atexit
 import contextlib
 import os
 import subprocess
@@ -77,6 +78,17 @@ def _send(text: str) -> None:
         assert _process.stdin is not None
         _process.stdin.write("".join(f"+{group}\n" for group in _groups).encode())
         _process.stdin.flush()
+
+
+@atexit.register
+def _end() -> None:
+    """End it with this process, after the workers, and leave no zombie."""
+    if _process is None or _owner != os.getpid():
+        return
+    assert _process.stdin is not None
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        _process.stdin.close()
+        _process.wait(timeout=5)
 
 
 def _start() -> subprocess.Popen[bytes]:
