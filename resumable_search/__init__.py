@@ -33,12 +33,16 @@ from ._folds import fold_directory
 # line says its help, and completes words, without them.
 if typing.TYPE_CHECKING:
     from ._keys.fingerprint import register_key
+    from ._plots.comparison import CandidateComparisonDisplay
+    from ._plots.progress import SearchProgressDisplay
     from ._results import read_results
     from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
 
 _MODULES = {
+    "CandidateComparisonDisplay": "._plots.comparison",
     "ResumableGridSearchCV": "._search",
     "ResumableRandomizedSearchCV": "._search",
+    "SearchProgressDisplay": "._plots.progress",
     "read_results": "._results",
     "register_key": "._keys.fingerprint",
 }
@@ -49,6 +53,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 __version__ = "0.1.0"
 
 __all__ = [
+    "CandidateComparisonDisplay",
     "CheckpointError",
     "CheckpointFormatError",
     "CheckpointLocationWarning",
@@ -66,6 +71,7 @@ __all__ = [
     "ResumableSearchError",
     "ResumableSearchWarning",
     "SearchInterrupted",
+    "SearchProgressDisplay",
     "TimeBudgetError",
     "TimeBudgetWarning",
     "VersionMixWarning",

@@ -68,10 +68,19 @@ def test_a_wrong_parameter_is_named(iris, parameters, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["ResumableGridSearchCV", "ResumableRandomizedSearchCV", "register_key"]
+    "name",
+    [
+        "CandidateComparisonDisplay",
+        "ResumableGridSearchCV",
+        "ResumableRandomizedSearchCV",
+        "SearchProgressDisplay",
+        "register_key",
+    ],
 )
 def test_the_examples_in_docstrings_are_true(name):
     """They run, and print what they say."""
+    if name.endswith("Display"):
+        pytest.importorskip("matplotlib").use("Agg")
     value = getattr(resumable_search, name)
     tests = doctest.DocTestFinder(recurse=False).find(value, name)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
@@ -85,7 +94,7 @@ def test_no_framework_is_imported_with_the_package():
     """Neither by the package nor by its Keras estimators."""
     code = (
         "import sys, resumable_search, resumable_search.keras; "
-        "print([m for m in ('keras', 'tensorflow', 'torch', 'jax') "
+        "print([m for m in ('keras', 'tensorflow', 'torch', 'jax', 'matplotlib') "
         "if m in sys.modules])"
     )
     out = subprocess.run(

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from resumable_search import (
+    CandidateComparisonDisplay,
     ResumableGridSearchCV,
     ResumableRandomizedSearchCV,
     ResumableSearchError,
     SearchInterrupted,
+    SearchProgressDisplay,
     fold_directory,
     read_results,
     register_key,
@@ -59,3 +61,17 @@ def others() -> None:
         classifier.fit([[0.0]], [1])
     except ResumableSearchError as exc:
         print(exc, directory, regressor)
+
+
+def pictures(search: ResumableGridSearchCV) -> None:
+    """Draw."""
+    progress: SearchProgressDisplay = SearchProgressDisplay.from_search(search)
+    progress = SearchProgressDisplay.from_checkpoint(
+        Path("checkpoint.sqlite"), search=2, kind="workers", color_by="split"
+    )
+    progress.plot(progress.ax_, pauses="keep").figure_.savefig("progress.png")
+    comparison = CandidateComparisonDisplay.from_search(search, parameters="depth")
+    comparison = CandidateComparisonDisplay.from_checkpoint(
+        parameters=("depth", "width"), metric="accuracy", kind="heatmap"
+    )
+    print(comparison.ax_.get_xlabel(), comparison.n_left_out_)

@@ -1,0 +1,1 @@
+"""Pictures of a search, drawn with matplotlib from what its checkpoint knows."""
