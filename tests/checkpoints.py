@@ -1,5 +1,7 @@
 """Checkpoints of searches that were never run, for those who read them."""
 
+import time
+
 from resumable_search._checkpoint.store import CheckpointStore
 from resumable_search._keys.fingerprint import fold_key
 from resumable_search._keys.summaries import table_of
@@ -84,7 +86,7 @@ def _record(key, place, name, score, error):
         n_test_samples=10,
         fit_time=0.5,
         score_time=0.25,
-        started=None,
+        started=time.time() - 0.75,
         worker=split % 2,
         device="GPU-8f3a1c2d-0000" if split % 2 else None,
         error=(error or "Traceback: ValueError: no") if failed else None,

@@ -13,6 +13,7 @@ from resumable_search import (
     SearchProgressDisplay,
 )
 from tests.checkpoints import all_folds, write_search
+from tests.fakes import Raises
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -67,6 +68,18 @@ def test_a_fitted_search_is_drawn_as_its_cv_results(iris):
     np.testing.assert_allclose(drawn, sorted(search.cv_results_["mean_test_score"]))
     assert display.line_.get_ydata()[-1] == pytest.approx(search.best_score_)
     assert display.figure_ is display.ax_.figure
+
+
+def test_a_search_that_ended_in_an_error_is_drawn_as_far_as_it_came(data, log):
+    """Its checkpoint has what was finished before."""
+    search = ResumableGridSearchCV(
+        Raises(log), {"value": [1.0, 2.0, -1.0]}, cv=2, error_score="raise"
+    )
+    with pytest.raises(RuntimeError, match=r"no fit with -1\.0"):
+        search.fit(*data)
+    display = SearchProgressDisplay.from_search(search)
+    assert len(display.points_.get_offsets()) == 2
+    assert len(display.failed_.get_xdata()) >= 1
 
 
 def test_the_best_score_never_falls(path):
