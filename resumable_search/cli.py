@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from . import __version__
+from ._cli.dashboard import dashboard
 from ._cli.errors import errors
 from ._cli.listing import list_searches
 from ._cli.output import inert
@@ -62,5 +63,9 @@ def main() -> None:
 
 
 # A new command is added here, in the place where the help shall list it.
-for _command in (status, watch, results, errors, list_searches, prune, verify):
+for _command in (
+    *(status, watch, dashboard),
+    *(results, errors, list_searches),
+    *(prune, verify),
+):
     main.add_command(_command)
