@@ -22,6 +22,9 @@ _MARK = "_resumable_search_events"
 #: What skorch puts before the name of a measure -> what Keras does.
 _PREFIXES = {"train_": "", "valid_": "val_"}
 
+# No measures, although they are named like ones.
+_COUNTS = frozenset({"train_batch_count", "valid_batch_count"})
+
 
 def install(skorch: Any) -> None:
     """Make every fit of a skorch net in this process tell of its epochs inside folds.
@@ -80,6 +83,6 @@ def _logs(row: dict[str, Any]) -> dict[str, float]:
     for name, value in row.items():
         for prefix, keras_prefix in _PREFIXES.items():
             is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            if name.startswith(prefix) and is_number:
+            if name.startswith(prefix) and is_number and name not in _COUNTS:
                 logs[keras_prefix + name.removeprefix(prefix)] = float(value)
     return logs
