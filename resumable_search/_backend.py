@@ -26,7 +26,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from joblib.parallel import BatchedCalls, ParallelBackendBase
@@ -64,6 +64,10 @@ from ._sklearn_compat import (
     unpack_batch,
 )
 from ._stopping import StopWatch
+from ._tensorboard.names import search_name
+
+if TYPE_CHECKING:
+    from ._tensorboard.search_log import SearchLog  # imports an optional dependency
 
 __all__ = ["CheckpointBackend"]
 
@@ -116,6 +120,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         How folds are run.
     stop : StopWatch
         Knows whether the search is to stop.
+
+    Attributes
+    ----------
+    log : SearchLog or None
+        Writes what TensorBoard shows. To be set before the first fold.
     """
 
     # Results are taken in the thread that called fit: there they are committed,
@@ -143,6 +152,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._verbose = verbose
         self._metric = metric
         self._settings = settings
+        self.log: SearchLog | None = None
         self._n_workers = 1
         self._progress: Progress | None = None
         self._pool: WorkerPool | None = None
@@ -183,7 +193,10 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         calls = unpack_batch(func)
         batch = _Batch(self, [None] * len(calls), len(calls), callback)
         self._expect(calls[0])
-        for position, fold in enumerate(self._session.plan(calls)):
+        planned = self._session.plan(calls)
+        if self.log is not None:
+            self.log.begin(search_name(calls[0].estimator, self._session.same_folds))
+        for position, fold in enumerate(planned):
             if fold.result is not None and not self._must_run_again(fold):
                 self._session.n_resumed += 1
                 pass_callbacks(fold.call)
@@ -341,6 +354,9 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             directory=str(self._session.folders.expect(fold.key)),
             save_epochs=self._settings.save_epochs,
             candidate=call.candidate,
+            curves=None
+            if self.log is None
+            else str(self.log.curves(call.parameters, call.split)),
         )
 
     def _payload(self, content: tuple[Any, ...]) -> bytes | str:
@@ -455,6 +471,15 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             self._a_result = result
         if self._progress is not None:
             self._progress.count(call, None if failed else result, resumed=resumed)
+        if self.log is not None:
+            self.log.count(
+                call.parameters,
+                call.candidate,
+                call.split,
+                call.n_splits,
+                result,
+                failed=failed,
+            )
 
     def _settle(self, batch: _Batch, position: int, result: dict[str, Any]) -> None:
         batch.results[position] = result

@@ -7,9 +7,11 @@ run in threads, so it is a value of the context there.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
+
+from ._records import EpochEvent
 
 __all__ = ["RunningFold", "current", "fold_directory", "refit", "run"]
 
@@ -23,16 +25,22 @@ class RunningFold:
         Gives the path of the directory. Called when somebody asks for it first.
     save_epochs : int or None
         Number of epochs after which a Keras fit saves its state.
+    watchers : sequence of callable
+        Called with an `EpochEvent` after each epoch of a fit. They never raise.
     """
 
     def __init__(
-        self, find_directory: Callable[[], Path], save_epochs: int | None
+        self,
+        find_directory: Callable[[], Path],
+        save_epochs: int | None,
+        watchers: Sequence[Callable[[EpochEvent], None]] = (),
     ) -> None:
         self._find_directory = find_directory
         self._directory: Path | None = None
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
         self.save_epochs = save_epochs
+        self.watchers = tuple(watchers)
 
     @property
     def directory(self) -> Path:

@@ -4,7 +4,7 @@ import contextlib
 import numbers
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,6 +30,7 @@ from ._results import read_results
 from ._session import SearchSession
 from ._sklearn_compat import complete_candidates
 from ._stopping import StopWatch
+from ._tensorboard import ready_logdir
 
 __all__ = ["ResumableSearchMixin"]
 
@@ -45,13 +46,34 @@ class _RunningFit:
     stop: StopWatch
     until_end: contextlib.ExitStack
 
+    def start_log(self, evaluate_candidates: Callable[..., Any]) -> Callable[..., Any]:
+        """Have all candidates and folds written down for TensorBoard."""
+        logdir = ready_logdir(self.search.tensorboard)
+        from ._tensorboard.search_log import SearchLog  # an optional dependency
+
+        log = self.backend.log = SearchLog(logdir)
+
+        def announce(candidates: Any, *args: Any, **kwargs: Any) -> Any:
+            candidates = list(candidates)
+            log.announce(candidates)
+            return evaluate_candidates(candidates, *args, **kwargs)
+
+        return announce
+
     def enter_refit(self) -> None:
         """Let the refit go on from where it was killed, as folds do."""
-        search, session = self.search, self.session
+        search, session, log = self.search, self.session, self.backend.log
+        watchers = []
+        if log is not None:
+            from ._tensorboard.curves import FoldCurves  # likewise
+
+            watchers.append(FoldCurves(lambda: log.refit_curves(search.best_params_)))
         fold = RunningFold(
-            lambda: session.refit_folder(search.best_params_), search.save_epochs
+            lambda: session.refit_folder(search.best_params_),
+            search.save_epochs,
+            watchers,
         )
-        if search.save_epochs is not None:
+        if search.save_epochs is not None or watchers:
             save_epochs()
         self.until_end.enter_context(_folds.refit(fold))
         self.until_end.push(lambda *raised: _end_refit(search, session, raised))
@@ -79,6 +101,7 @@ class ResumableSearchMixin:
         "fold_timeout": [Interval(numbers.Real, 0, None, closed="neither"), None],
         "time_budget": [Interval(numbers.Real, 0, None, closed="neither"), None],
         "grace_period": [Interval(numbers.Real, 0, None, closed="left")],
+        "tensorboard": [str, os.PathLike, None],
     }
 
     _resumption: Resumption
@@ -112,6 +135,8 @@ class ResumableSearchMixin:
         CheckpointError
             If the checkpoint cannot be used: it is no checkpoint, is damaged or too
             new, cannot be written, or another process is running the same search.
+        ImportError
+            If ``tensorboard`` is given and the package is not installed.
         TypeError
             If the estimator is a wrapper of Keras models of another library that
             scikit-learn would train or split wrongly without a word.
@@ -184,6 +209,8 @@ class ResumableSearchMixin:
         assert running is not None
         running.seam.unregister()
         running.session.open()
+        if self.tensorboard is not None:  # type: ignore[attr-defined]
+            evaluate_candidates = running.start_log(evaluate_candidates)
         # Only scikit-learn 1.9 and later has such a context.
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         try:

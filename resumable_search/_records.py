@@ -61,6 +61,8 @@ class FoldTask:
     """Number of epochs after which a Keras fit saves its state."""
     candidate: int = 0
     """Number of the candidate among those of its call of evaluate_candidates."""
+    curves: str | None = None
+    """Directory for TensorBoard's files with the curves of its fits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,22 @@ class RunningTask:
     epoch: int | None
     """Finished epochs of the Keras fit that runs, if one does."""
     n_epochs: int | None
+    curves: str | None = None
+    """Directory for TensorBoard's files with the curves of its fits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochEvent:
+    """An epoch that a fit inside a fold has finished."""
+
+    fit: int
+    """Number of the fit in its fold, from 0."""
+    epoch: int
+    """Finished epochs, those of an earlier try of the fold included."""
+    n_epochs: int
+    """How many there are to be; early stopping may end the fit before."""
+    logs: dict[str, float]
+    """What Keras measured; ``val_`` stands before what belongs to validation data."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -98,6 +98,11 @@ class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore
         Seconds that running folds are given to finish when the search is stopped by
         Ctrl-C, SIGTERM or "quit". A second request ends it at once.
 
+    tensorboard : str or path-like, default=None
+        Directory for files that TensorBoard shows: the curves of each Keras fit,
+        and the candidates with their scores. Needs the package ``tensorboard``.
+        ``None``: no files.
+
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
@@ -161,6 +166,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         fold_timeout: float | None = None,
         time_budget: float | None = None,
         grace_period: float = 0,
+        tensorboard: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -183,6 +189,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.fold_timeout = fold_timeout
         self.time_budget = time_budget
         self.grace_period = grace_period
+        self.tensorboard = tensorboard
 
 
 class ResumableRandomizedSearchCV(
@@ -285,6 +292,11 @@ class ResumableRandomizedSearchCV(
         Seconds that running folds are given to finish when the search is stopped by
         Ctrl-C, SIGTERM or "quit". A second request ends it at once.
 
+    tensorboard : str or path-like, default=None
+        Directory for files that TensorBoard shows: the curves of each Keras fit,
+        and the candidates with their scores. Needs the package ``tensorboard``.
+        ``None``: no files.
+
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
@@ -353,6 +365,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         fold_timeout: float | None = None,
         time_budget: float | None = None,
         grace_period: float = 0,
+        tensorboard: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -377,3 +390,4 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.fold_timeout = fold_timeout
         self.time_budget = time_budget
         self.grace_period = grace_period
+        self.tensorboard = tensorboard

@@ -93,6 +93,7 @@ _NOT_THE_SPACE = frozenset(
         "return_train_score",
         "save_epochs",
         "scoring",
+        "tensorboard",
         "time_budget",
         "verbose",
     }
@@ -155,6 +156,9 @@ class SearchSession:
         self._scorer_keys: dict[str, str] | None = None
         self._first_scores: dict[str, Score | None] = {}
         self._family = ""
+        self.same_folds = ""
+        """Digest of what decides which folds a candidate has: estimator, data and
+        splitter. Known when a fold was looked up."""
         self._relative: str | None = None
         self._old_versions: set[tuple[tuple[str, str], ...]] = set()
         self.path: Path | None = None
@@ -334,6 +338,7 @@ class SearchSession:
         )
         self._scorer_keys = _scorer_keys(call)
         cv_key = _loose_key(self._cv)
+        self.same_folds = digest("folds", self._family, cv_key)
         space = self.space()
         parts = {
             "estimator": parameter_table(call.estimator),

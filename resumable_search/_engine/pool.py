@@ -329,6 +329,8 @@ class WorkerPool:
             slot.note_begin()
         elif kind == "bye":
             slot.says_bye = True
+        elif kind == "event":
+            slot.note_event(*content)
         elif kind == "recalled":
             self._put_back(slot.take_back(set(content[0])))
         else:

@@ -133,6 +133,7 @@ class Slot:
             task.payload,
             task.directory,
             task.save_epochs,
+            task.curves,
         )
 
     def note_begin(self) -> None:
@@ -183,6 +184,12 @@ class Slot:
         self.given = collections.deque(kept)
         self.recalled = False
         return returned
+
+    def note_event(self, task_id: int, event: Mapping[str, Any]) -> None:
+        """Take note of how far the fold is that the worker runs."""
+        if self.given and self.given[0].task.task_id == task_id:
+            running = self.given[0]
+            running.epoch, running.n_epochs = event["epoch"], event["n_epochs"]
 
     # ------------------------------------------------------------------
     # Succession

@@ -7,6 +7,8 @@
       |------------------------------------->        |
       |  ("recall",)                                 v
       |------------------------------------->  main thread: run the fold
+      |  ("event", id, {"epoch": ..., ...})          |
+      |<---------------------------------------------+
       |  ("done" | "error" | ..., id, bytes, status) |
       |<---------------------------------------------+
 
@@ -23,12 +25,14 @@ import collections
 import contextlib
 import os
 import pickle
+import select
 import signal
 import sys
 import threading
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -44,6 +48,7 @@ from .._frameworks import hooks as _frameworks
 from .._gpu.devices import holds_gpu
 from .._records import WorkerWarning
 from .._sklearn_compat import run_fold
+from . import epoch_reports as _epoch_reports
 from . import module_stamps as _module_stamps
 from .aftermath import undone
 from .frames import write_frame
@@ -71,6 +76,13 @@ class _Inbox:
     def send(self, *message: Any) -> None:
         with self._send_lock:
             write_frame(self._connection.fileno(), pickle.dumps(message, protocol=5))
+
+    def offer(self, *message: Any) -> None:
+        """Send what may be lost, unless the parent is behind with reading."""
+        poll = select.poll()
+        poll.register(self._connection.fileno(), select.POLLOUT)
+        if poll.poll(0):
+            self.send(*message)
 
     def read_forever(self) -> None:
         """Move tasks from the pipe to the inbox, until the parent is gone."""
@@ -109,7 +121,8 @@ class _OtherCodeError(Exception):
 class _FoldRunner:
     """Runs folds; keeps the data of the search and of the splits it saw last."""
 
-    def __init__(self) -> None:
+    def __init__(self, offer: Callable[..., None]) -> None:
+        self._offer = offer
         self._context_path = ""
         self._context: dict[str, Any] = {}
         self._splits: dict[str, Any] = {}
@@ -117,10 +130,12 @@ class _FoldRunner:
 
     def run(self, task: tuple[Any, ...]) -> tuple[str, bytes]:
         """Run a task; give the kind of the answer and its pickled content."""
-        _, _, context_path, split_path, payload, directory, save_epochs = task
-        fold = RunningFold(lambda: Path(directory), save_epochs)
+        _, task_id, context_path, split_path, payload, directory = task[:6]
+        save_epochs, curves = task[6:]
         caught: list[WorkerWarning] = []
         try:
+            watchers = _epoch_reports.watchers(self._offer, task_id, curves)
+            fold = RunningFold(lambda: Path(directory), save_epochs, watchers)
             with _warnings_into(caught):
                 if context_path != self._context_path:
                     self._open(context_path)
@@ -299,7 +314,7 @@ def main(connection_fd: int, parent: int) -> None:
     threading.Thread(target=inbox.read_forever, daemon=True, name="reader").start()
     del sys.argv[1:]
     _frameworks.follow()
-    runner = _FoldRunner()
+    runner = _FoldRunner(inbox.offer)
     inbox.send("hello")
     # Parallel estimators get threads in here, as they do in joblib's own workers.
     with parallel_config(backend=ThreadingBackend(nesting_level=1), n_jobs=None):

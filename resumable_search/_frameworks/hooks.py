@@ -33,7 +33,9 @@ import wrapt
 
 from .._gpu.devices import SLOT_VARIABLE, SlotPlan
 from . import keras_epochs as _epochs
+from . import keras_events as _events
 from . import skorch_epochs as _skorch_states
+from . import skorch_events as _skorch_events
 
 __all__ = [
     "clear",
@@ -44,6 +46,7 @@ __all__ = [
     "private_bytes",
     "save_epochs",
     "warm",
+    "watch_epochs",
 ]
 
 #: In the order in which a successor imports them: Keras brings its backend.
@@ -136,8 +139,19 @@ def follow() -> None:
 
 
 @functools.cache  # once per process
+def watch_epochs() -> None:
+    """Have every Keras and skorch fit in a watched fold tell of its epochs."""
+    wrapt.register_post_import_hook(_events.install, "keras")
+    wrapt.register_post_import_hook(_skorch_events.install, "skorch")
+
+
+@functools.cache  # once per process
 def save_epochs() -> None:
-    """Have every Keras and skorch fit in a fold with ``save_epochs`` save its state."""
+    """Have every Keras and skorch fit in a fold with ``save_epochs`` save its state.
+
+    And tell of its epochs: the one wrapper has to be around the other.
+    """
+    watch_epochs()
     wrapt.register_post_import_hook(_epochs.install, "keras")
     wrapt.register_post_import_hook(_skorch_states.install, "skorch")
 

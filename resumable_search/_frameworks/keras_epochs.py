@@ -27,7 +27,7 @@ in a layer; Keras's own layers use none).
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from .._keys.fingerprint import digest
 from . import callback_states as _callback_states
 from . import keras_states as _keras_states
 from . import state_files as _state_files
+from .callback_lists import flat
 from .fit_keys import fit_key, is_continuous
 from .state_files import StateFileError
 
@@ -111,7 +112,7 @@ def _fit(
     model, arguments = bound.arguments["self"], bound.arguments
     theirs = arguments["callbacks"]
     is_list = isinstance(theirs, keras.callbacks.CallbackList)
-    siblings = list(theirs.callbacks if is_list else _flatten(theirs))
+    siblings = list(theirs.callbacks if is_list else flat(theirs))
     if not is_list and not any(
         isinstance(callback, keras.callbacks.History) for callback in siblings
     ):
@@ -132,16 +133,6 @@ def _fit(
             return original(*bound.args, **bound.kwargs)
         finally:
             theirs.callbacks[:] = siblings
-
-
-def _flatten(callbacks: Any) -> Iterator[Any]:
-    if isinstance(callbacks, dict):
-        callbacks = [callbacks[key] for key in sorted(callbacks)]
-    if isinstance(callbacks, list | tuple):
-        for item in callbacks:
-            yield from _flatten(item)
-    elif callbacks is not None:
-        yield callbacks
 
 
 @functools.cache

@@ -70,7 +70,11 @@ SCRIPT = """
             ("kill", Kill()),
         ],
     )
-    with _folds.run(_folds.RunningFold(lambda: folder, every)):
+    def watch(event):
+        with (folder / "told").open("a") as file:
+            file.write(json.dumps([event.epoch, event.n_epochs, event.logs]) + "\\n")
+
+    with _folds.run(_folds.RunningFold(lambda: folder, every, [watch])):
         net.fit(X, y)
     print(json.dumps({
         "history": [[float(r["train_loss"]), float(r["valid_loss"])]
@@ -111,6 +115,21 @@ def test_a_killed_fit_ends_as_if_undisturbed(kill, every, undisturbed, tmp_path)
     assert len(epochs) == len(undisturbed["history"]) + n_again
 
 
+def test_each_epoch_is_told_under_keras_names(undisturbed, tmp_path):
+    """A fit that goes on goes on counting; each epoch has the measures of skorch."""
+    run(tmp_path / "fold", 4, 2)
+    run(tmp_path / "fold", 0, 2)
+    told = [
+        json.loads(line) for line in (tmp_path / "fold/told").read_text().splitlines()
+    ]
+    n_epochs = len(undisturbed["history"])
+    assert [epoch for epoch, _, _ in told] == [1, 2, 3, *range(3, n_epochs + 1)]
+    assert {n for _, n, _ in told} == {12}
+    logs = told[-1][2]
+    assert [logs["loss"], logs["val_loss"]] == undisturbed["history"][-1]
+    assert set(logs) == {"loss", "val_loss", "val_acc"}
+
+
 def test_a_damaged_state_means_the_fit_starts_again(undisturbed, tmp_path):
     """With a warning, and the result of an undisturbed fit."""
     run(tmp_path / "fold", 4)
@@ -127,7 +146,7 @@ def test_a_damaged_state_means_the_fit_starts_again(undisturbed, tmp_path):
 def test_without_a_fold_nothing_is_saved(tmp_path):
     """Outside of a fold, or without save_epochs, skorch is as it was."""
     script = textwrap.dedent(SCRIPT).replace(
-        "_folds.RunningFold(lambda: folder, every)",
+        "_folds.RunningFold(lambda: folder, every, [watch])",
         "_folds.RunningFold(lambda: folder, None)",
     )
     folder = tmp_path / "fold"
