@@ -16,7 +16,7 @@ from resumable_search import (
     ResumableGridSearchCV,
     ResumableRandomizedSearchCV,
     VersionMixWarning,
-    _session,
+    _search_keys,
 )
 from resumable_search._checkpoint.store import CheckpointStore
 from resumable_search._mixin import ResumableSearchMixin
@@ -40,7 +40,7 @@ def counts(search):
 @pytest.fixture
 def later_run(monkeypatch):
     """Give a function after which this process counts as another run."""
-    return lambda: monkeypatch.setenv(_session._RUN_VARIABLE, "another run")
+    return lambda: monkeypatch.setenv(_search_keys.RUN_VARIABLE, "another run")
 
 
 def test_the_same_fit_again_runs_only_the_refit(data, log):
@@ -294,7 +294,9 @@ def test_a_value_without_a_key_names_its_parameter(data, log):
 
 def test_how_a_search_is_run_is_no_part_of_which_search_it_is(data, log):
     """It stays the same one in the file, and one process at a time may run it."""
-    assert set(ResumableSearchMixin._parameter_constraints) <= _session._NOT_THE_SPACE
+    assert (
+        set(ResumableSearchMixin._parameter_constraints) <= _search_keys.NOT_THE_SPACE
+    )
     first = grid_search(log).fit(*data)
     again = grid_search(
         log, time_budget=60, fold_timeout=60, grace_period=1, save_epochs=1, verbose=1

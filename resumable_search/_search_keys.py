@@ -1,0 +1,234 @@
+"""The keys of a search and of its folds.
+
+A fold's key is made of what its score depends on:
+
+- *family*: estimator with all its parameters, ``X``, ``y``, fit parameters, and the
+  scikit-learn settings that matter;
+- *candidate*: the parameters that are tried;
+- *split*: the train and test indices.
+
+Under that key there is a score for each *scorer* key.
+"""
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._exceptions import FingerprintError
+from ._keys.digests import digest, fold_key, refit_key
+from ._keys.fingerprint import fingerprint, parameter_table
+from ._keys.summaries import summarize, table_of
+from ._records import CandidateRecord, SearchRecord
+from ._sklearn_compat import (
+    FoldCall,
+    is_estimator_score,
+    score_settings,
+    scorers_by_name,
+)
+
+__all__ = ["NOT_THE_SPACE", "RUN_VARIABLE", "SearchKeys"]
+
+# The processes of one run share it: nested searches in parallel workers are no
+# relatives to warn about.
+RUN_VARIABLE = "_RESUMABLE_SEARCH_RUN"
+os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
+
+#: Parameters of a search that its folds do not depend on, or that are keyed apart.
+NOT_THE_SPACE = frozenset(
+    {
+        "checkpoint",
+        "cv",
+        "devices",
+        "error_score",
+        "estimator",
+        "fold_timeout",
+        "gpu_memory",
+        "grace_period",
+        "max_retries",
+        "mps",
+        "n_jobs",
+        "pre_dispatch",
+        "refit",
+        "return_train_score",
+        "save_epochs",
+        "scoring",
+        "tensorboard",
+        "time_budget",
+        "verbose",
+    }
+)
+
+
+class SearchKeys:
+    """Gives the keys of one ``fit``; those of large values once.
+
+    Parameters
+    ----------
+    search : BaseSearchCV
+        The search.
+    X, y : array-like
+        What was given to ``fit``.
+
+    Attributes
+    ----------
+    family : str
+        Of what all folds share. Known from `of_search` on, as the next two.
+    scorers : dict of str to str
+        Name -> key.
+    same_folds : str
+        Of what decides which folds a candidate has: the family and the splitter.
+    n_candidates : int
+        Number of candidates in the calls of evaluate_candidates so far.
+    """
+
+    def __init__(self, search: Any, X: Any, y: Any) -> None:
+        self._search = search
+        self._cv = search.cv
+        self._X, self._y = X, y
+        self._known: dict[int, tuple[Any, str]] = {}
+        self._splits: dict[int, tuple[Any, str]] = {}
+        self._candidate = (-1, "")
+        # Each call of evaluate_candidates is a round, with its own splits.
+        self._round = -1
+        self._n_before = self.n_candidates = 0
+        self.family = self.same_folds = ""
+        self.scorers: dict[str, str] = {}
+
+    def key_of(self, value: object, name: str) -> str:
+        """Key a large value, once per fit."""
+        known = self._known.get(id(value))
+        if known is None:
+            known = self._known[id(value)] = (value, fingerprint(value, name))
+        return known[1]
+
+    def of_random_state(self, what: str, source: object) -> str:
+        """Give the key of the state from which `source` drew first."""
+        return digest(
+            what,
+            fingerprint(source, what),
+            self.key_of(self._search.estimator, "estimator"),
+            self.key_of(self._X, "X"),
+            self.key_of(self._y, "y"),
+        )
+
+    def of_refit(self, parameters: Mapping[str, Any]) -> str:
+        """Give the key of the refit with these parameters."""
+        return refit_key(self.family, fingerprint(dict(parameters), "candidate"))
+
+    def space(self) -> dict[str, Any]:
+        """Give the parameters that say which candidates there are."""
+        parameters = self._search.get_params(deep=False)
+        return {k: v for k, v in parameters.items() if k not in NOT_THE_SPACE}
+
+    def of_search(self, call: FoldCall, metric: str) -> SearchRecord:
+        """Find out what all folds have in common with one of them."""
+        fit_params = call.shared.get("fit_params") or {}
+        estimator_key = self.key_of(call.estimator, "estimator")
+        settings = score_settings()
+        self.family = digest(
+            "fold",
+            estimator_key,
+            self.key_of(call.X, "X"),
+            self.key_of(call.y, "y"),
+            *(f"{n}={self.key_of(v, n)}" for n, v in sorted(fit_params.items())),
+            fingerprint(settings, "sklearn.get_config()"),
+        )
+        self.scorers = _scorer_keys(call)
+        cv_key = _loose_key(self._cv)
+        self.same_folds = digest("folds", self.family, cv_key)
+        space = self.space()
+        parts = {
+            "estimator": parameter_table(call.estimator),
+            "data": {
+                "X": (self.key_of(call.X, "X"), summarize(call.X)),
+                "y": (self.key_of(call.y, "y"), summarize(call.y)),
+            },
+            "fit parameter": {
+                n: (self.key_of(v, n), summarize(v)) for n, v in fit_params.items()
+            },
+            "scorer": {
+                name: (key, summarize(scorers_by_name(call.shared["scorer"])[0][name]))
+                for name, key in self.scorers.items()
+            },
+            "splitter": {"cv": (cv_key, summarize(self._cv))},
+            "scikit-learn setting": {
+                n: (fingerprint(v), summarize(v)) for n, v in settings.items()
+            },
+        }
+        kind = type(self._search).__name__
+        return SearchRecord(
+            key=digest(
+                kind,
+                self.family,
+                *sorted(self.scorers.values()),
+                cv_key,
+                _loose_key(space),
+            ),
+            family=self.family,
+            kind=kind,
+            run=os.environ[RUN_VARIABLE],
+            n_splits=call.n_splits,
+            n_candidates=call.n_candidates,
+            scorers=self.scorers,
+            metric=metric,
+            parts=parts,
+        )
+
+    def position(self, call: FoldCall) -> int:
+        """Give the position of a fold's candidate in ``cv_results_``."""
+        return self._n_before + call.candidate
+
+    def of_folds(
+        self, calls: Sequence[FoldCall]
+    ) -> tuple[list[str], list[CandidateRecord], list[tuple[int, int, str]]]:
+        """Give the keys of folds, and the candidates and splits that are new."""
+        keys = []
+        candidates: list[CandidateRecord] = []
+        splits: list[tuple[int, int, str]] = []
+        for call in calls:
+            split = self._splits.get(id(call.train))
+            if split is None:
+                if call.candidate == call.split == 0:
+                    self._round += 1
+                    self._n_before = self.n_candidates
+                    self.n_candidates += call.n_candidates
+                key = digest(fingerprint(call.train), fingerprint(call.test))
+                split = self._splits[id(call.train)] = (call.train, key)
+                splits.append((self._round, call.split, key))
+            # The folds of a candidate come one after the other.
+            position = self.position(call)
+            if self._candidate[0] != position:
+                key = fingerprint(call.parameters, "candidate")
+                self._candidate = (position, key)
+                candidates.append(
+                    CandidateRecord(
+                        position=position,
+                        round=self._round,
+                        key=key,
+                        parameters=table_of(call.parameters),
+                    )
+                )
+            keys.append(fold_key(self.family, self._candidate[1], split[1]))
+        return keys, candidates, splits
+
+
+def _scorer_keys(call: FoldCall) -> dict[str, str]:
+    score_params = call.shared.get("score_params") or {}
+    params_key = fingerprint(dict(score_params), "score parameters")
+    scorers, _ = scorers_by_name(call.shared["scorer"])
+    return {
+        # The estimator's own score is part of its class, which the family has.
+        name: "estimator.score:" + params_key
+        if is_estimator_score(scorer)
+        else digest(fingerprint(scorer, f"scoring['{name}']"), params_key)
+        for name, scorer in scorers.items()
+    }
+
+
+def _loose_key(value: object) -> str:
+    """Key what only identifies a search, and no score depends on."""
+    try:
+        return fingerprint(value)
+    except FingerprintError:  # a generator of splits, a distribution of the user's
+        return digest(type(value).__qualname__, summarize(value))
