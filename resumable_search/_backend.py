@@ -21,23 +21,19 @@ import collections
 import contextlib
 import logging
 import math
-import pickle
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
 from joblib.parallel import BatchedCalls, ParallelBackendBase
 
 from ._engine import resting as _resting
-from ._engine.module_stamps import user_module_stamps
 from ._engine.pool import WorkerPool
-from ._engine.shipping import Workspace
-from ._engine.worker import surroundings
 from ._exceptions import WorkerError
 from ._gpu.placement import place, start_daemons
+from ._outcome_checks import checked, explained
 from ._progress.progress import Progress
 from ._progress.tally import texts_of
 from ._records import (
@@ -57,13 +53,12 @@ from ._sklearn_compat import (
     left_out_result,
     pass_callbacks,
     resolve_n_jobs,
-    shared_context,
     take_the_shape_of,
-    task_position,
     thread_limits,
     unpack_batch,
 )
 from ._stopping import StopWatch
+from ._tasks import TaskMaker
 from ._tensorboard.names import search_name
 
 if TYPE_CHECKING:
@@ -76,10 +71,6 @@ _log = logging.getLogger(__name__)
 #: Folds that joblib hands over at once. Large enough that joblib's own cost per
 #: batch does not matter, small beside any search for which memory does.
 _BATCH_SIZE = 64
-
-# Bytes of a candidate that go through the pipe; more goes through a file, so that
-# queued tasks always fit into the pipe and sending never waits.
-_MOST_IN_PIPE = 4096
 
 
 @dataclass
@@ -152,13 +143,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._verbose = verbose
         self._metric = metric
         self._settings = settings
-        self.log: SearchLog | None = None
         self._n_workers = 1
         self._progress: Progress | None = None
         self._pool: WorkerPool | None = None
-        self._workspace: Workspace | None = None
-        self._context_path = ""
-        self._split_paths: dict[int, tuple[Any, str]] = {}
+        self._tasks = TaskMaker(settings.save_epochs)
+        self.log: SearchLog | None = None
         self._running: dict[int, _RunningFold] = {}
         self._task_by_key: dict[str, int] = {}
         self._watched_keys: set[str] = set()
@@ -243,19 +232,17 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def close(self) -> None:
         """Let go of workers (they may rest for the next fit) and data."""
+        if self._pool is not None:
+            _resting.release(self._pool)
+            self._pool = None
+        self._tasks.close()
         if self._progress is not None:
-            self._progress.close()
-            self._progress = None
+            progress, self._progress = self._progress, None
+            progress.close()
             state = "stopped" if self._is_aborted else "finished"
             now = self._session.resumption()
             counts = now.n_resumed, now.n_run, now.n_failed
             _log.info("Search %s: %d resumed, %d run, %d failed", state, *counts)
-        if self._pool is not None:
-            _resting.release(self._pool)
-            self._pool = None
-        if self._workspace is not None:
-            self._workspace.close()
-            self._workspace = None
 
     def _expect(self, call: FoldCall) -> None:
         if self._progress is None:
@@ -331,40 +318,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _task(self, task_id: int, fold: PlannedFold) -> FoldTask:
         call = fold.call
-        if self._workspace is None:
-            self._workspace = Workspace()
-            self._context_path = self._workspace.put(
-                {
-                    "call": shared_context(call),
-                    "modules": user_module_stamps(),
-                    "warning_filters": list(warnings.filters),
-                    "surroundings": surroundings(),
-                }
-            )
-        split = self._split_paths.get(id(call.train))
-        if split is None:
-            path = self._workspace.put((call.train, call.test))
-            split = self._split_paths[id(call.train)] = (call.train, path)
-        progress = (call.split, call.n_splits, call.candidate, call.n_candidates)
-        return FoldTask(
-            task_id=task_id,
-            context_path=self._context_path,
-            split_path=split[1],
-            payload=self._payload((call.parameters, progress, task_position(call))),
-            directory=str(self._session.folders.expect(fold.key)),
-            save_epochs=self._settings.save_epochs,
-            candidate=call.candidate,
-            curves=None
-            if self.log is None
-            else str(self.log.curves(call.parameters, call.split)),
-        )
-
-    def _payload(self, content: tuple[Any, ...]) -> bytes | str:
-        assert self._workspace is not None
-        payload = bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
-        return (
-            payload if len(payload) <= _MOST_IN_PIPE else self._workspace.put(content)
-        )
+        directory = self._session.folders.expect(fold.key)
+        curves = None
+        if self.log is not None:
+            curves = self.log.curves(call.parameters, call.split)
+        return self._tasks.task(task_id, call, directory, curves)
 
     def _collect(self) -> None:
         """Take what workers have finished, commit it, then count it as done."""
@@ -384,7 +342,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _take(self, finished: list[FoldOutcome]) -> None:
         outcomes = [
-            (running, _explained(_checked(outcome), running.fold.call))
+            (running, explained(checked(outcome), running.fold.call))
             for outcome in finished
             if (running := self._running[outcome.task_id])
         ]
@@ -508,40 +466,3 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 warning.lineno,
                 registry=self._warning_registry,
             )
-
-
-def _checked(outcome: FoldOutcome) -> FoldOutcome:
-    """Turn scores that are no real numbers into the error that they are."""
-    if outcome.result is None:
-        return outcome
-    for scores in (outcome.result["test_scores"], outcome.result.get("train_scores")):
-        for score in scores.values() if isinstance(scores, dict) else [scores]:
-            try:
-                float(0 if score is None else score)
-            except (TypeError, ValueError, OverflowError):
-                error = TypeError(
-                    "scoring must return a real number, or a dict of such numbers. "
-                    f"Got {score!r} ({type(score).__name__}) instead."
-                )
-                return replace(outcome, result=None, failure=None, error=error)
-    return outcome
-
-
-def _explained(outcome: FoldOutcome, call: FoldCall) -> FoldOutcome:
-    """Say what can be done about a fold for which a whole GPU was not enough."""
-    if outcome.out_of_memory is None:
-        return outcome
-    text = (
-        f"The candidate {call.parameters!r} ran out of GPU memory, alone on "
-        f"{outcome.out_of_memory}. Lower its batch size or the size of its model, or "
-        "take it out of the search; if nothing else needs the GPU, raise 'gpu_memory'."
-    )
-    if outcome.error is not None:
-        outcome.error.add_note(text)
-    if outcome.result is None:
-        return outcome
-    failure = f"{text}\n\n{outcome.failure}"
-    result = outcome.result
-    if result["fit_error"] is not None:
-        result = {**result, "fit_error": failure}
-    return replace(outcome, result=result, failure=failure)

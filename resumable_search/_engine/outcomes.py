@@ -7,10 +7,18 @@ from .._exceptions import FoldTimeoutError, WorkerDiedError, WorkerError
 from .._records import FoldOutcome
 from .slots import Attempt, Slot
 
-__all__ = ["Deaths", "cancelled", "died", "edited", "exited", "outcome", "timed_out"]
+__all__ = [
+    "cancelled",
+    "died",
+    "edited",
+    "exited",
+    "finished",
+    "raised",
+    "timed_out",
+]
 
 
-def outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
+def _outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
     """Give what came of a try, with where and when that was."""
     device = slot.plan.device
     return FoldOutcome(
@@ -20,6 +28,32 @@ def outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
         worker=slot.number,
         device=None if device is None else device.uuid,
         **content,
+    )
+
+
+def finished(
+    slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
+) -> FoldOutcome:
+    """Give the result of a fold, which may be that its fit or a scorer failed."""
+    result, failure, warnings, versions = content
+    return _outcome(
+        slot,
+        attempt,
+        result=result,
+        failure=failure,
+        out_of_memory=out_of_memory,
+        warnings=warnings,
+        versions=versions,
+    )
+
+
+def raised(
+    slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
+) -> FoldOutcome:
+    """Give what a fold raised with ``error_score="raise"``."""
+    error, warnings = _unpickled_error(*content)
+    return _outcome(
+        slot, attempt, error=error, out_of_memory=out_of_memory, warnings=warnings
     )
 
 
@@ -36,7 +70,7 @@ def died(slot: Slot, attempt: Attempt, ending: str) -> FoldOutcome:
         "out of memory (see the kernel's log), or a crash in compiled code. "
         "Whatever it printed before is on standard error."
     )
-    return outcome(slot, attempt, error=WorkerDiedError(text), died=text)
+    return _outcome(slot, attempt, error=WorkerDiedError(text), died=text)
 
 
 def exited(slot: Slot, attempt: Attempt, code: str, text: str) -> FoldOutcome:
@@ -45,7 +79,7 @@ def exited(slot: Slot, attempt: Attempt, code: str, text: str) -> FoldOutcome:
         f"The fold called sys.exit({code}). An estimator or scorer that cannot go on "
         f"has to raise an exception instead.\n\n{text}"
     )
-    return outcome(slot, attempt, error=WorkerDiedError(message), died=message)
+    return _outcome(slot, attempt, error=WorkerDiedError(message), died=message)
 
 
 def timed_out(slot: Slot, attempt: Attempt, seconds: float) -> FoldOutcome:
@@ -56,12 +90,12 @@ def timed_out(slot: Slot, attempt: Attempt, seconds: float) -> FoldOutcome:
         "'fold_timeout': the next fit tries it again. If it hangs, take the candidate "
         "out of the search."
     )
-    return outcome(slot, attempt, error=FoldTimeoutError(message), died=message)
+    return _outcome(slot, attempt, error=FoldTimeoutError(message), died=message)
 
 
 def edited(slot: Slot, attempt: Attempt, file: str) -> FoldOutcome:
     """Say that a worker would run other code than its parent has."""
-    return outcome(
+    return _outcome(
         slot,
         attempt,
         error=WorkerError(
@@ -84,7 +118,7 @@ class _RemoteTraceback(Exception):  # noqa: N818 - shown, never raised
         return f'\n"""\n{self.text}"""'
 
 
-def unpickled_error(
+def _unpickled_error(
     pickled: bytes, description: str, text: str, warnings: tuple[Any, ...]
 ) -> tuple[BaseException, tuple[Any, ...]]:
     """Give the exception that a worker has sent, and its warnings."""
@@ -97,53 +131,3 @@ def unpickled_error(
         )
     error.__cause__ = _RemoteTraceback(text)
     return error, warnings
-
-
-class Deaths:
-    """Counts workers that die in a row, to tell bad candidates from a bad machine.
-
-    A candidate that always kills its worker fails alone, and so do several. But where
-    workers die whatever they run, the search would go through all of its folds
-    without a result. So after some deaths in a row, folds are taken from both ends of
-    the queue, where other candidates are; if all of those die too, the search ends.
-    """
-
-    #: After so many in a row, other candidates are looked at.
-    MOST_UNSUSPICIOUS = 6
-
-    #: So many in a row, of so many candidates, end the search.
-    MOST = 20
-    LEAST_CANDIDATES = 5
-
-    def __init__(self) -> None:
-        self._n = 0
-        self._candidates: set[int] = set()
-
-    def note(self, attempt: Attempt) -> None:
-        """Count a death."""
-        self._n += 1
-        self._candidates.add(attempt.task.candidate)
-
-    def forget(self) -> None:
-        """Begin anew: a fold has come to its end, whatever that was."""
-        self._n = 0
-        self._candidates.clear()
-
-    @property
-    def are_suspicious(self) -> bool:
-        """Whether to look at other candidates."""
-        return self._n >= self.MOST_UNSUSPICIOUS
-
-    def error(self, ending: str) -> WorkerDiedError | None:
-        """Give the error that ends the search, if it is to end."""
-        if self._n < self.MOST or len(self._candidates) < self.LEAST_CANDIDATES:
-            return None
-        return WorkerDiedError(
-            f"{self._n} worker processes in a row have died in the middle of a fold, "
-            f"with {len(self._candidates)} different candidates; the last one "
-            f"{ending}. The likely cause is not the candidates but the machine or its "
-            "libraries (no memory left, a GPU or a driver in trouble, a broken "
-            "installation). What they printed is on standard error. Nothing that is "
-            "already computed is lost. See that a single fit of the estimator works, "
-            "and call fit again to go on."
-        )

@@ -33,7 +33,6 @@ has run many folds           a successor takes its place between two folds
 
 import collections
 import logging
-import os
 import pickle
 import signal
 import time
@@ -42,12 +41,13 @@ from multiprocessing.connection import wait as wait_for_any
 from typing import Any
 
 from .._exceptions import WorkerError, WorkerStartError
-from .._frameworks.hooks import environment as framework_environment
 from .._frameworks.hooks import is_out_of_memory
-from .._gpu.devices import Device, SlotPlan, alone
+from .._gpu.devices import Device, SlotPlan
 from .._gpu.mps import MpsDaemon, is_shared_fault
 from .._records import FoldOutcome, FoldTask, RunningTask
 from . import outcomes as _outcomes
+from .deaths import Deaths
+from .layout import lay_out
 from .process import WorkerProcess
 from .slots import Attempt, SharedDevice, Slot
 
@@ -93,43 +93,15 @@ class WorkerPool:
         self.fold_timeout: float | None = None
         self.uses_daemons = bool(daemons)
         self._queue: collections.deque[Attempt] = collections.deque()
-        self._slots: list[Slot] = []
-        self._shared: dict[Device, SharedDevice] = {}
+        self._slots, self._shared = lay_out(plans, environment, daemons or {})
         self._finished: list[FoldOutcome] = []
         self._fold_seconds: float | None = None
         self._failed_starts = 0
-        self._deaths = _outcomes.Deaths()
+        self._deaths = Deaths()
         self._takes_newest = False
         # Raised when all outcomes have been given: what is finished is not lost.
         self._error: WorkerError | None = None
         self._is_closing = False
-        self._set_up(plans, environment, daemons or {})
-
-    def _set_up(
-        self,
-        plans: Sequence[SlotPlan],
-        environment: Mapping[str, str],
-        daemons: Mapping[Device, MpsDaemon],
-    ) -> None:
-        def slot_for(
-            plan: SlotPlan, number: int, daemon: MpsDaemon | None = None
-        ) -> Slot:
-            variables = {**environment, **framework_environment(plan, os.environ)}
-            if daemon is not None:
-                n_slots = sum(other.device == plan.device for other in plans)
-                variables.update(daemon.client_environment(n_slots, plan.budget))
-            return Slot(plan, variables, daemon, number)
-
-        for number, plan in enumerate(plans):
-            daemon = daemons.get(plan.device)  # type: ignore[arg-type]
-            self._slots.append(slot_for(plan, number, daemon))
-        for device in dict.fromkeys(plan.device for plan in plans):
-            if device is None:
-                continue
-            slots = [slot for slot in self._slots if slot.plan.device == device]
-            # It takes the place of the first one there.
-            whole = slot_for(alone(plans, device), slots[0].number)
-            self._shared[device] = SharedDevice(slots, whole, daemons.get(device))
 
     def submit(self, task: FoldTask) -> None:
         """Queue a task."""
@@ -343,32 +315,19 @@ class WorkerPool:
     def _answer(self, slot: Slot, attempt: Attempt, kind: str, content: Any) -> None:
         self._deaths.forget()
         if kind == "done":
-            result, failure, warnings, versions = content
+            result, failure, *_ = content
             seconds = result["fit_time"] + result["score_time"]
             known = self._fold_seconds
             self._fold_seconds = seconds if known is None else (known + seconds) / 2
             if self._goes_on_alone(slot, attempt, failure or ""):
                 return
-            outcome = _outcomes.outcome(
-                slot,
-                attempt,
-                result=result,
-                failure=failure,
-                out_of_memory=self._exhausted(slot, failure or ""),
-                warnings=warnings,
-                versions=versions,
-            )
+            memory = self._exhausted(slot, failure or "")
+            outcome = _outcomes.finished(slot, attempt, content, memory)
         elif kind == "error":
             if self._goes_on_alone(slot, attempt, content[2]):
                 return
-            error, warnings = _outcomes.unpickled_error(*content)
-            outcome = _outcomes.outcome(
-                slot,
-                attempt,
-                error=error,
-                out_of_memory=self._exhausted(slot, content[2]),
-                warnings=warnings,
-            )
+            memory = self._exhausted(slot, content[2])
+            outcome = _outcomes.raised(slot, attempt, content, memory)
         elif kind == "exited":
             self._finished.append(_outcomes.exited(slot, attempt, *content))
             return

@@ -138,7 +138,7 @@ def test_a_workers_warning_is_a_warning_here(data, log):
 def test_workers_share_the_cores(data, log, monkeypatch):
     """Thread pools of numerical libraries are limited by joblib's convention."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    n_cores = _pool.os.cpu_count()
+    n_cores = os.cpu_count()
     found = search(fakes.Environment(log), n_jobs=n_cores).fit(*data)
     assert set(found.cv_results_["mean_test_score"]) == {1.0}
 

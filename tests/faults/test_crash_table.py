@@ -26,10 +26,10 @@ from resumable_search import (
     WorkerStartError,
     read_results,
 )
-from resumable_search._engine import outcomes as _outcomes
 from resumable_search._engine import pool as _pool
 from resumable_search._engine import process as _process
 from resumable_search._engine import resting as _resting
+from resumable_search._engine.deaths import Deaths
 from tests import fakes
 from tests.conftest import assert_same_results
 from tests.faults import estimators
@@ -253,7 +253,7 @@ def test_workers_that_die_whatever_they_run_end_the_search(data, log):
     grid = {"value": good["value"] + [-1.0 - value for value in range(40)]}
     error = disturbed(search(fakes.Killed(log), grid), data)
     assert isinstance(error, WorkerDiedError)
-    assert f"{_outcomes.Deaths.MOST} worker processes in a row" in str(error)
+    assert f"{Deaths.MOST} worker processes in a row" in str(error)
     assert len(fakes.fits(log)) < 4 + 30  # of 80 folds, two tries each
     again = search(fakes.Killed(log), good).fit(*data)
     assert again.resumption.n_resumed == 4

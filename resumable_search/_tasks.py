@@ -1,0 +1,94 @@
+"""Folds made into tasks for workers, and the files that these need."""
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from ._engine.module_stamps import user_module_stamps
+from ._engine.shipping import Workspace
+from ._engine.worker import surroundings
+from ._records import FoldTask
+from ._sklearn_compat import FoldCall, shared_context, task_position
+
+__all__ = ["TaskMaker"]
+
+# Bytes of a candidate that go through the pipe; more goes through a file, so that
+# queued tasks always fit into the pipe and sending never waits.
+_MOST_IN_PIPE = 4096
+
+
+class TaskMaker:
+    """Makes the tasks of one search.
+
+    What all folds share, and each split, is written to a file once.
+
+    Parameters
+    ----------
+    save_epochs : int or None
+        Number of epochs after which a Keras fit saves its state.
+    """
+
+    def __init__(self, save_epochs: int | None) -> None:
+        self._save_epochs = save_epochs
+        self._workspace: Workspace | None = None
+        self._context_path = ""
+        self._split_paths: dict[int, tuple[Any, str]] = {}
+
+    def task(
+        self, task_id: int, call: FoldCall, directory: Path, curves: Path | None
+    ) -> FoldTask:
+        """Make the task of a fold.
+
+        Parameters
+        ----------
+        task_id : int
+            Number of the task.
+        call : FoldCall
+            The fold.
+        directory : Path
+            Where it may keep files until it is done.
+        curves : Path or None
+            Directory for TensorBoard's files.
+        """
+        workspace = self._ready_workspace(call)
+        split = self._split_paths.get(id(call.train))
+        if split is None:
+            path = workspace.put((call.train, call.test))
+            split = self._split_paths[id(call.train)] = (call.train, path)
+        progress = (call.split, call.n_splits, call.candidate, call.n_candidates)
+        content = call.parameters, progress, task_position(call)
+        payload = bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
+        return FoldTask(
+            task_id=task_id,
+            context_path=self._context_path,
+            split_path=split[1],
+            payload=payload
+            if len(payload) <= _MOST_IN_PIPE
+            else workspace.put(content),
+            directory=str(directory),
+            save_epochs=self._save_epochs,
+            candidate=call.candidate,
+            curves=None if curves is None else str(curves),
+        )
+
+    def close(self) -> None:
+        """Remove the files."""
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
+
+    def _ready_workspace(self, call: FoldCall) -> Workspace:
+        if self._workspace is None:
+            self._workspace = Workspace()
+            self._context_path = self._workspace.put(
+                {
+                    "call": shared_context(call),
+                    "modules": user_module_stamps(),
+                    "warning_filters": list(warnings.filters),
+                    "surroundings": surroundings(),
+                }
+            )
+        return self._workspace
