@@ -275,7 +275,7 @@ def _search(
         family=text(family),
         kind=text(kind),
         run=text(run),
-        n_splits=_count(n_splits),
+        n_splits=_count(n_splits, 1),
         n_candidates=_count(n_candidates),
         scorers=table(text, parsed(scorers)),
         metric=text(metric),
@@ -296,9 +296,9 @@ def _candidate(
     )
 
 
-def _count(value: object) -> int:
+def _count(value: object, least: int = 0) -> int:
     count = whole(value)
-    if not 0 <= count <= _MOST_FOLDS:
+    if not least <= count <= _MOST_FOLDS:
         raise WrongValueError(f"{count} candidates or splits are too many or too few")
     return count
 

@@ -161,6 +161,7 @@ def test_trees_that_share_pages_are_refused(path):
         ("searches", 'parts = \'{"estimator": {"C": [1, 2]}}\''),
         ("searches", 'parts = \'{"estimator": {"C": ["\\ud800", ""]}}\''),
         ("searches", "scorers = '[]'"),
+        ("searches", "n_splits = 0"),
         ("searches", "n_splits = -1"),
         ("searches", "n_splits = 1000000000000"),
         ("candidates", "parameters = '{\"C\": []}'"),
