@@ -135,6 +135,55 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.fixture
+def disk_image(tmp_path):
+    """Give a mounted file system that the kernel makes read-only on an error."""
+    image, place = tmp_path / "image", tmp_path / "disk"
+    place.mkdir()
+    if shutil.which("mkfs.ext4") is None or os.geteuid() != 0:
+        pytest.skip("only root can mount an image, and mkfs.ext4 has to be there")
+    with image.open("wb") as file:
+        file.truncate(20 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    options = ["-o", "loop,errors=remount-ro"]
+    made = subprocess.run(
+        ["mount", *options, image, place], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"no image can be mounted here: {made.stderr}")
+    yield image, place
+    subprocess.run(["umount", place], check=True)
+
+
+# The kernel remounts a file system as it does when its device fails.
+REMOUNT = """
+    number = os.stat(path).st_dev
+    block = f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"
+    device = Path(os.path.realpath(block)).name
+    assert device.startswith("loop")
+    Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("a test")
+"""
+
+
+@pytest.mark.faults
+def test_a_file_system_that_is_remounted_read_only_loses_no_saved_fold(
+    tmp_path, disk_image
+):
+    """Files that are open are read-only then too; mended, the search goes on."""
+    image, place = disk_image
+    checkpoint = str(place / "checkpoint.sqlite")
+    directory = tmp_path / "search"
+    code, n_saved, errors = run(directory, REMOUNT, CHECKPOINT=checkpoint)
+    assert code == 1
+    assert "CheckpointWriteError: The checkpoint" in errors
+    subprocess.run(["umount", place], check=True)
+    mended = subprocess.run(["e2fsck", "-fp", image], capture_output=True)
+    assert mended.returncode in (0, 1)  # 1: there was something to mend
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, place], check=True)
+    n_kept = checks.run_to_the_end(directory, n_saved, CHECKPOINT=checkpoint)
+    assert 2 <= n_kept < checks.N_FOLDS
+
+
 @pytest.mark.faults
 def test_a_full_disk_loses_no_saved_fold(tmp_path, small_disk):
     """The error says that it is full; with space again, the search goes on."""

@@ -118,7 +118,7 @@ class ResumableHalvingGridSearchCV(ResumableSearchMixin, HalvingGridSearchCV):
         self.max_retries = 1
         self.devices, self.gpu_memory, self.mps = None, 0.9, "off"
         self.save_epochs = self.fold_timeout = self.time_budget = None
-        self.grace_period = 0
+        self.grace_period, self.tensorboard = 0, None
 
 
 def test_each_round_of_successive_halving_has_its_own_splits(iris):
