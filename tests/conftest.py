@@ -1,6 +1,7 @@
 """What all tests share: a checkpoint of their own, and no process left behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,11 @@ from sklearn.datasets import load_iris
 
 from resumable_search._engine import resting as _resting
 from tests.fake_mps import fake, place  # noqa: F401 - fixtures
+
+# A shell starts what it puts into the background with Ctrl-C ignored, which would be
+# handed on to the scripts that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,12 @@ class CheckpointPruner(CheckpointStore):
     def compact(self) -> None:
         """Give what is free in the file back to the disk."""
         with self._translated():
-            self._db.execute("VACUUM")
+            # SQLite attaches the file that it copies to, which is not allowed else.
+            before = self._db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)
+            try:
+                self._db.execute("VACUUM")
+            finally:
+                self._db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, before)
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextlib.contextmanager

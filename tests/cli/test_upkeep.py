@@ -199,8 +199,8 @@ def test_verify_finds_nothing_in_what_searches_write(cli, checkpoint):
     ("statement", "problem"),
     [
         ("UPDATE folds SET test_score = '{'", "fold"),
-        ("UPDATE folds SET test_score = '[1]' WHERE state = 'done'", "is no score"),
-        ("UPDATE folds SET test_score = NULL WHERE state = 'done'", "None is no score"),
+        ("UPDATE folds SET test_score = '[1]' WHERE state = 'done'", "where a number"),
+        ("UPDATE folds SET test_score = NULL WHERE state = 'done'", "table 'folds'"),
         ("UPDATE folds SET error = NULL WHERE state = 'failed'", "has no error"),
         ("UPDATE folds SET error = 99 WHERE state = 'failed'", "refers to one of"),
         ("UPDATE searches SET scorers = '{}'", "it has no scorer"),
@@ -208,9 +208,8 @@ def test_verify_finds_nothing_in_what_searches_write(cli, checkpoint):
         ("UPDATE searches SET parts = 'x'", "searches: "),
         ("UPDATE searches SET n_candidates = 0", "there are only 0 candidates"),
         ("UPDATE searches SET key = '../' || id", "is no key"),
-        ("UPDATE candidates SET parameters = '{\"a\": [1]}'", "are no parameters"),
+        ("UPDATE candidates SET parameters = '{\"a\": [1]}'", "table 'candidates'"),
         ("DELETE FROM splits", "no split of its round 0"),
-        ("DROP TABLE random_states", "random states: "),
         ("INSERT INTO random_states VALUES ('k', 'x')", "random state k: "),
     ],
 )
