@@ -134,8 +134,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     ) -> None:
         super().__init__(nesting_level=0)
         self._stop = stop
-        budget = settings.time_budget
-        self._last_start = None if budget is None else time.monotonic() + budget
+        self._begun = time.monotonic()
         self._is_used_up = self._is_aborted = False
         self._left_out: list[LeftOutResult] = []
         self._a_result: dict[str, Any] | None = None
@@ -151,6 +150,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._running: dict[int, _RunningFold] = {}
         self._task_by_key: dict[str, int] = {}
         self._watched_keys: set[str] = set()
+        self._keys_run: set[str] = set()
         self._n_tasks = 0
         self._complete: collections.deque[_Batch] = collections.deque()
         self._error: BaseException | None = None
@@ -187,9 +187,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             self.log.begin(search_name(calls[0].estimator, self._session.same_folds))
         for position, fold in enumerate(planned):
             if fold.result is not None and not self._must_run_again(fold):
-                self._session.n_resumed += 1
+                # The same candidate may come twice: then it was run by this fit.
+                resumed = fold.key not in self._keys_run
+                self._session.n_resumed += resumed
                 pass_callbacks(fold.call)
-                self._deliver(batch, position, fold.call, fold.result, resumed=True)
+                self._deliver(batch, position, fold.call, fold.result, resumed=resumed)
             else:
                 self._send(fold, batch, position)
         if self._pool is not None:
@@ -249,7 +251,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             self._progress = Progress(
                 self._verbose, self._n_workers, self._metric, self._session.tell
             )
-        self._progress.expect(call.n_candidates * call.n_splits, call.n_splits)
+        self._progress.expect(call.n_candidates * call.n_splits)
 
     def _show(self) -> None:
         """Show how far the search is, if it is time to."""
@@ -275,6 +277,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             started=task.started,
             epoch=task.epoch,
             n_epochs=task.n_epochs,
+            epoch_seconds=task.epoch_seconds,
         )
 
     def _must_run_again(self, fold: PlannedFold) -> bool:
@@ -354,14 +357,14 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     # The end before the end
 
     def _seconds_left(self) -> float | None:
-        if self._last_start is None or self._is_used_up:
+        budget = self._settings.time_budget
+        if budget is None or self._is_used_up:
             return None
-        return max(0.0, self._last_start - time.monotonic())
+        return max(0.0, self._begun + budget - time.monotonic())
 
     def _is_late(self) -> bool:
         """Tell whether the time budget is used up."""
-        if self._last_start is not None and not self._is_used_up:
-            self._is_used_up = time.monotonic() >= self._last_start
+        self._is_used_up |= self._seconds_left() == 0.0
         return self._is_used_up
 
     def _leave_out(self, batch: _Batch, position: int, call: FoldCall) -> None:
@@ -392,6 +395,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     def _finish(self, running: _RunningFold, outcome: FoldOutcome) -> None:
         del self._running[outcome.task_id]
         self._task_by_key.pop(running.fold.key, None)
+        self._keys_run.add(running.fold.key)
         self._warnings.extend(outcome.warnings)
         for batch, position, call in running.waiting:
             if outcome.cancelled:

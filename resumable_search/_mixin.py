@@ -24,6 +24,7 @@ from ._exceptions import (
 from ._folds import RunningFold
 from ._frameworks.hooks import save_epochs
 from ._keras.foreign_wrappers import check_estimator
+from ._progress.lines import say
 from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
 from ._results import read_results
@@ -75,6 +76,10 @@ class _RunningFit:
         )
         if search.save_epochs is not None or watchers:
             save_epochs()
+        if search.verbose and search.refit:
+            say(
+                "[resumable_search] All folds are done. The best candidate is refitted."
+            )
         self.until_end.enter_context(_folds.refit(fold))
         self.until_end.push(lambda *raised: _end_refit(search, session, raised))
 

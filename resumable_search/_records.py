@@ -82,6 +82,8 @@ class RunningTask:
     epoch: int | None
     """Finished epochs of the Keras fit that runs, if one does."""
     n_epochs: int | None
+    epoch_seconds: float | None
+    """What an epoch of it takes, once two were seen."""
     curves: str | None = None
     """Directory for TensorBoard's files with the curves of its fits."""
 
@@ -234,6 +236,8 @@ class LiveWorker:
     epoch: int | None = None
     """Finished epochs of the Keras fit that runs, if one does."""
     n_epochs: int | None = None
+    epoch_seconds: float | None = None
+    """What an epoch of it takes, once two were seen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

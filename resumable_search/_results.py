@@ -235,6 +235,12 @@ def read_results(
         reader.close()
     if not as_frame:
         return results
-    import pandas as pd  # asked for, and an optional dependency
+    try:
+        import pandas as pd  # asked for, and an optional dependency
+    except ImportError as exc:
+        raise ImportError(
+            "read_results with as_frame=True needs pandas. Install it with 'pip "
+            "install pandas', or leave as_frame out."
+        ) from exc
 
     return pd.DataFrame(results)

@@ -196,4 +196,5 @@ _WORKER_FIELDS = {
     "started": _or_none(_is_time),
     "epoch": _or_none(_is_count),
     "n_epochs": _or_none(_is_count),
+    "epoch_seconds": _or_none(_is_time),
 }

@@ -47,6 +47,20 @@ class Attempt:
     epoch: int | None = None
     """Finished epochs of the Keras fit that runs in it."""
     n_epochs: int | None = None
+    epoch_seconds: float | None = None
+    """What an epoch of it takes, without what came before the first one seen."""
+    first_seen: tuple[int, float] | None = None
+    """The first epoch that was told of, and when (monotonic clock)."""
+
+    def note_epoch(self, epoch: int, n_epochs: int) -> None:
+        """Take note of how far the fit is that runs."""
+        now = time.monotonic()
+        if self.first_seen is None or epoch <= self.first_seen[0]:  # a fit begins
+            self.first_seen, self.epoch_seconds = (epoch, now), None
+        else:
+            first, then = self.first_seen
+            self.epoch_seconds = (now - then) / (epoch - first)
+        self.epoch, self.n_epochs = epoch, n_epochs
 
 
 class Slot:
@@ -169,6 +183,7 @@ class Slot:
             attempt=1 if attempt is None else attempt.number,
             epoch=None if attempt is None else attempt.epoch,
             n_epochs=None if attempt is None else attempt.n_epochs,
+            epoch_seconds=None if attempt is None else attempt.epoch_seconds,
         )
 
     def recall(self) -> None:
@@ -188,8 +203,7 @@ class Slot:
     def note_event(self, task_id: int, event: Mapping[str, Any]) -> None:
         """Take note of how far the fold is that the worker runs."""
         if self.given and self.given[0].task.task_id == task_id:
-            running = self.given[0]
-            running.epoch, running.n_epochs = event["epoch"], event["n_epochs"]
+            self.given[0].note_epoch(event["epoch"], event["n_epochs"])
 
     # ------------------------------------------------------------------
     # Succession

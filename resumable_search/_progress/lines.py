@@ -13,6 +13,7 @@ __all__ = [
     "clock",
     "counts_text",
     "parameters_text",
+    "running_text",
     "say",
     "status_line",
     "times_text",
@@ -22,6 +23,10 @@ __all__ = [
 # that a night's output can still be read.
 _SHORTEST_PAUSE = 2.0
 _PAUSE_SHARE = 0.01
+
+# Seconds without a new fold after which a line says what runs; it grows likewise.
+_LONGEST_SILENCE = 60.0
+_SILENCE_SHARE = 0.1
 
 
 class Lines:
@@ -41,14 +46,16 @@ model__units=64 | 0:00:12 elapsed, about 0:00:10 left
         self._n_shown = 0
         self._has_shown_resumed = False
 
-    def show(self, status: LiveStatus, n_splits: int) -> None:  # noqa: ARG002 - as others
+    def show(self, status: LiveStatus) -> None:
         """Print a line if there is something new and it is time for one."""
         elapsed = status.updated - status.started
         pause = max(_SHORTEST_PAUSE, elapsed * _PAUSE_SHARE)
-        is_time = time.monotonic() - self._last_time >= pause
+        silence = time.monotonic() - self._last_time
+        is_time = silence >= pause
+        is_quiet = silence >= max(_LONGEST_SILENCE, elapsed * _SILENCE_SHARE)
         # What was resumed is said at once: it is what the person wants to see.
         resumed = status.n_resumed and not self._has_shown_resumed
-        if status.n_done > self._n_shown and (is_time or resumed):
+        if is_quiet or (status.n_done > self._n_shown and (is_time or resumed)):
             self._print(status)
 
     def close(self, status: LiveStatus) -> None:
@@ -72,7 +79,8 @@ def say(line: str) -> None:
 
 def status_line(status: LiveStatus) -> str:
     """Say in one line how far the search is."""
-    parts = [counts_text(status), best_text(status), times_text(status)]
+    parts = [counts_text(status), running_text(status)]
+    parts += [best_text(status), times_text(status)]
     return f"[resumable_search] {' | '.join(filter(None, parts))}"
 
 
@@ -83,6 +91,21 @@ def counts_text(status: LiveStatus) -> str:
         text += f", {status.n_resumed} of them resumed"
     if status.n_failed:
         text += f", {status.n_failed} failed"
+    return text
+
+
+def running_text(status: LiveStatus) -> str:
+    """Say how far the fold is that has run for the longest."""
+    begun = [worker for worker in status.workers if worker.started is not None]
+    if not begun:
+        return ""
+    first = min(begun, key=lambda worker: worker.started or 0.0)
+    seconds = status.updated - (first.started or 0.0)
+    if seconds < _LONGEST_SILENCE:
+        return ""
+    text = f"one runs since {clock(seconds)}"
+    if first.epoch is not None and first.n_epochs is not None:
+        text += f", epoch {first.epoch}/{first.n_epochs}"
     return text
 
 

@@ -48,14 +48,12 @@ class NotebookDisplay:
         shell: Any = IPython.get_ipython()
         return cls(display) if hasattr(shell, "kernel") else None
 
-    def show(self, status: LiveStatus, n_splits: int) -> None:
+    def show(self, status: LiveStatus) -> None:
         """Show how far the search is."""
         console = Console(
             file=io.StringIO(), record=True, width=_WIDTH, force_jupyter=False
         )
-        console.print(
-            picture(status, n_splits=n_splits, width=_WIDTH, most_workers=_MOST_WORKERS)
-        )
+        console.print(picture(status, width=_WIDTH, most_workers=_MOST_WORKERS))
         code = console.export_html(inline_styles=True, code_format="{code}")
         self._replace(code, status)
 

@@ -59,11 +59,11 @@ class Pace:
         Returns
         -------
         seconds : float or None
-            None before the first fold, or its first epoch, is finished.
+            None before the first fold, or two of its epochs, are finished.
         """
         if not n_unfinished:
             return 0.0
-        each = self._seconds_each(workers, now)
+        each = self._seconds_each(workers)
         if each is None:
             return None
         rests = [_rest(worker, each, now) for worker in workers]
@@ -71,14 +71,13 @@ class Pace:
         n_busy = max(1, min(self._n_workers, n_unfinished))
         return max((sum(rests) + n_waiting * each) / n_busy, *rests, 0.0)
 
-    def _seconds_each(self, workers: Sequence[LiveWorker], now: float) -> float | None:
+    def _seconds_each(self, workers: Sequence[LiveWorker]) -> float | None:
         if not self._recent:
+            # Without what came before the first epoch: a framework is imported once.
             whole = [
-                elapsed * worker.n_epochs / worker.epoch
+                worker.epoch_seconds * worker.n_epochs
                 for worker in workers
-                if (elapsed := _elapsed(worker, now))
-                and worker.epoch
-                and worker.n_epochs
+                if worker.epoch_seconds is not None and worker.n_epochs
             ]
             return fmean(whole) if whole else None
         n_recent = max(_FEWEST_RECENT, self._n_run // 2)
@@ -97,6 +96,6 @@ def _elapsed(worker: LiveWorker, now: float) -> float:
 
 def _rest(worker: LiveWorker, each: float, now: float) -> float:
     elapsed = _elapsed(worker, now)
-    if worker.epoch and worker.n_epochs:
-        return elapsed * max(0, worker.n_epochs - worker.epoch) / worker.epoch
+    if worker.epoch_seconds is not None and worker.epoch and worker.n_epochs:
+        return worker.epoch_seconds * max(0, worker.n_epochs - worker.epoch)
     return max(each - elapsed, elapsed * _OVERTIME)

@@ -24,7 +24,6 @@ _DEVICE_LENGTH = 12  # of "GPU-8f3a2c1d-...": enough to tell a machine's GPUs ap
 def picture(
     status: LiveStatus,
     *,
-    n_splits: int,
     width: int,
     most_workers: int,
     ascii_only: bool = False,
@@ -35,8 +34,6 @@ def picture(
     ----------
     status : LiveStatus
         The search.
-    n_splits : int
-        Number of its splits.
     width : int
         Columns there are.
     most_workers : int
@@ -53,7 +50,7 @@ def picture(
         lines.append(_cut(Text(best, style="bold")))
     workers = [worker for worker in status.workers if worker.candidate is not None]
     if workers and most_workers > 0:
-        lines.append(_workers(workers[:most_workers], n_splits, status.updated))
+        lines.append(_workers(workers[:most_workers], status.updated))
     n_more = len(workers) - most_workers
     if n_more > 0:
         lines.append(_cut(Text(f"and {n_more} more at work", style="dim")))
@@ -79,7 +76,7 @@ def _bar(status: LiveStatus, width: int, marks: tuple[str, str]) -> Text:
     return bar
 
 
-def _workers(workers: list[LiveWorker], n_splits: int, now: float) -> Table:
+def _workers(workers: list[LiveWorker], now: float) -> Table:
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(justify="right", style="cyan", no_wrap=True)
     has_devices = any(worker.device for worker in workers)
@@ -93,15 +90,16 @@ def _workers(workers: list[LiveWorker], n_splits: int, now: float) -> Table:
         table.add_row(
             str(worker.number),
             *map(Text, [*device, parameters_text(worker.parameters)]),
-            _split(worker, n_splits),
+            _split(worker),
             _elapsed(worker, now),
             _epoch(worker),
         )
     return table
 
 
-def _split(worker: LiveWorker, n_splits: int) -> Text:
-    text = Text("" if worker.split is None else f"split {worker.split + 1}/{n_splits}")
+def _split(worker: LiveWorker) -> Text:
+    # As in cv_results_: split0_test_score.
+    text = Text("" if worker.split is None else f"split{worker.split}")
     if worker.attempt > 1:
         text.append(f", try {worker.attempt}", style="yellow")
     return text

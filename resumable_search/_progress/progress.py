@@ -23,7 +23,7 @@ class _Display(Protocol):
     pause: float
     """Seconds between two calls of `show`."""
 
-    def show(self, status: LiveStatus, n_splits: int) -> None:
+    def show(self, status: LiveStatus) -> None:
         """Show how far the search is."""
 
     def close(self, status: LiveStatus) -> None:
@@ -54,7 +54,6 @@ class Progress:
     ) -> None:
         self._tally = Tally(n_workers, metric)
         self._tell = tell
-        self._n_splits = 0
         self._display: _Display | None = _open_display() if verbose else None
         self._pause = _STATUS_PAUSE
         if self._display is not None:
@@ -73,10 +72,9 @@ class Progress:
         """Whether it is time to show something."""
         return time.monotonic() >= self._next_show
 
-    def expect(self, n_folds: int, n_splits: int) -> None:
+    def expect(self, n_folds: int) -> None:
         """Set the number of folds in this round, and of splits."""
         self._tally.expect(n_folds)
-        self._n_splits = n_splits
 
     def end_round(self) -> None:
         """Let the folds that are expected next come on top."""
@@ -93,7 +91,7 @@ class Progress:
         status = self._tally.status(workers)
         if self._display is not None:
             try:
-                self._display.show(status, self._n_splits)
+                self._display.show(status)
             except (OSError, ValueError):  # nobody reads any more; the search goes on
                 self.close()
         if self._tell is not None and time.monotonic() >= self._next_status:

@@ -90,13 +90,13 @@ class TerminalDisplay:
             return None
         return cls(stream) if _in_use.acquire(blocking=False) else None
 
-    def show(self, status: LiveStatus, n_splits: int) -> None:
+    def show(self, status: LiveStatus) -> None:
         """Paint how far the search is."""
         if not self._is_free():
             self._is_painted = self._is_in_charge = False
-            self._lines.show(status, n_splits)
+            self._lines.show(status)
             return
-        rendered = self._render(status, n_splits)
+        rendered = self._render(status)
         with self._lock:
             if self._is_closed:
                 return
@@ -170,7 +170,7 @@ class TerminalDisplay:
             width = height = 0
         return width or 80, height or 24
 
-    def _render(self, status: LiveStatus, n_splits: int) -> str:
+    def _render(self, status: LiveStatus) -> str:
         """Give the lines of the picture, each with a line break before it."""
         width, height = self._size()
         most_lines = max(1, height - _LINES_FOR_OTHERS)
@@ -187,7 +187,6 @@ class TerminalDisplay:
             console.print(
                 picture(
                     status,
-                    n_splits=n_splits,
                     width=width - 1,
                     most_workers=most_lines - _LINES_OF_TEXT,
                     ascii_only=not _can_encode(self._stream, "━─…"),

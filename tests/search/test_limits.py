@@ -139,7 +139,12 @@ def test_results_can_be_read_after_the_time_budget(data, log):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("fold_timeout", 0), ("time_budget", -1.0), ("grace_period", -1)],
+    [
+        ("fold_timeout", 0),
+        ("time_budget", -1.0),
+        ("time_budget", "3"),
+        ("grace_period", -1),
+    ],
 )
 def test_limits_are_checked(name, value, data, log):
     """In the shape of scikit-learn's messages."""

@@ -292,6 +292,13 @@ def test_a_value_without_a_key_names_its_parameter(data, log):
     assert fakes.fits(log) == []
 
 
+def test_a_candidate_that_comes_twice_is_not_counted_as_resumed(data, log):
+    """It runs once; resumed is what the checkpoint had before this fit."""
+    grid = {"value": [1.0, 1.0, 1.0]}
+    assert counts(grid_search(log, grid).fit(*data)) == (0, 2)
+    assert counts(grid_search(log, grid).fit(*data)) == (6, 0)
+
+
 def test_how_a_search_is_run_is_no_part_of_which_search_it_is(data, log):
     """It stays the same one in the file, and one process at a time may run it."""
     assert (

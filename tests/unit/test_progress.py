@@ -5,18 +5,19 @@ import logging
 import os
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from resumable_search._progress import progress as _progress
 from resumable_search._progress import terminal as _terminal
-from resumable_search._progress.lines import clock
+from resumable_search._progress.lines import Lines, clock
 from resumable_search._progress.pace import Pace
 from resumable_search._progress.progress import Progress
 from resumable_search._progress.tally import Tally, texts_of
 from resumable_search._progress.terminal import TerminalDisplay
-from resumable_search._records import LiveWorker
+from resumable_search._records import LiveStatus, LiveWorker
 from tests.terminals import Terminal
 
 
@@ -37,7 +38,7 @@ def worker(number, **fields):
 
 def make_progress(verbose=1, n_workers=2, metric="score", n_folds=10, tell=None):
     progress = Progress(verbose, n_workers, metric, tell)
-    progress.expect(n_folds, 2)
+    progress.expect(n_folds)
     return progress
 
 
@@ -128,11 +129,13 @@ def test_a_fold_that_takes_longer_than_others_is_not_over_at_once():
 
 
 def test_epochs_tell_the_time_before_the_first_fold_is_finished():
-    """Ten of forty epochs in a minute: three more for this fold, four for the next."""
+    """Without the time before the first one; the other folds do not import again."""
     pace = Pace(n_workers=1)
     assert pace.seconds_left(2, [worker(0, started=0.0)], 60.0) is None
-    running = [worker(0, started=0.0, epoch=10, n_epochs=40)]
-    assert pace.seconds_left(2, running, 60.0) == pytest.approx(180.0 + 240.0)
+    running = [worker(0, started=0.0, epoch=1, n_epochs=40)]
+    assert pace.seconds_left(2, running, 60.0) is None  # what does an epoch take?
+    running = [worker(0, started=0.0, epoch=10, n_epochs=40, epoch_seconds=2.0)]
+    assert pace.seconds_left(2, running, 60.0) == pytest.approx(60.0 + 80.0)
 
 
 def test_recent_folds_say_more_than_old_ones():
@@ -290,6 +293,29 @@ def make_shown(make_terminal):
         progress.close()
 
 
+def test_where_no_fold_finishes_a_line_says_what_runs(monkeypatch, capsys):
+    """Once a minute, with the epoch: somebody may look at a log for hours."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    lines = Lines()
+    status = LiveStatus(
+        pid=1,
+        host="host",
+        started=0.0,
+        updated=61.0,
+        n_total=4,
+        n_done=0,
+        n_resumed=0,
+        n_failed=0,
+        metric="score",
+        workers=(worker(0, started=0.0, epoch=12, n_epochs=200),),
+    )
+    for now[0] in (30.0, 61.0, 62.0, 100.0):
+        lines.show(status)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "0/4 folds done | one runs since 0:01:01, epoch 12/200" in line
+
+
 def test_a_picture_says_how_far_and_what_runs(make_terminal):
     """A bar, counts and times, the best candidate, a line for each worker."""
     terminal = make_terminal()
@@ -306,8 +332,8 @@ def test_a_picture_says_how_far_and_what_runs(make_terminal):
     assert best == "best 0.5 with a=1"
     assert first.split()[:3] == ["0", "GPU-8f3a2c1d", "a=1"]
     assert first.endswith("epoch 3/30")
-    assert "split 1/2, try 2" in first
-    assert second.split() == ["1", "a=1", "split", "2/2", "starts"]
+    assert "split0, try 2" in first
+    assert second.split() == ["1", "a=1", "split1", "starts"]
     assert rest == []
     progress.close()
 
