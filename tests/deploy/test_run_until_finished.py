@@ -114,6 +114,7 @@ def test_a_stopped_loop_stops_the_search_and_does_not_run_it_again(
     assert n_kept == n_finished(tmp_path) > 0
 
 
+@pytest.mark.slow
 def test_a_search_that_is_interrupted_twice_is_finished(start, noted_search, tmp_path):
     """By SIGTERM and by SIGKILL; no finished fold runs again."""
     loop = start("python", noted_search)

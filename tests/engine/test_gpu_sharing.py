@@ -258,6 +258,7 @@ def test_a_fold_in_flight_survives_the_succession(data, log, monkeypatch):
     assert sorted(fakes.fits(log)) == sorted(values * 2)
 
 
+@pytest.mark.slow
 def test_a_successor_may_end_for_want_of_work(data, log, monkeypatch):
     """A fold that takes longer than workers wait is no reason for anything to fail."""
     monkeypatch.setattr(_slots, "MOST_GROWTH", -1)

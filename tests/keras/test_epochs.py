@@ -694,6 +694,7 @@ CHAIN = [
 ]
 
 
+@pytest.mark.slow
 def test_a_fold_killed_ten_times_ends_as_an_undisturbed_one(keras_process, tmp_path):
     """Wherever a process is killed, the next goes on to the same end, bit for bit."""
     expected = keras_process.undisturbed()

@@ -147,6 +147,7 @@ def test_scores_do_not_depend_on_the_workers(tmp_path):
     assert len(set(scores[0])) == 2
 
 
+@pytest.mark.slow
 def test_a_worn_worker_is_replaced_by_a_warm_one(monkeypatch, tmp_path):
     """With TensorFlow, after a number of folds; the scores are the same."""
     if keras.backend.backend() != "tensorflow":

@@ -82,12 +82,20 @@ def test_a_moved_and_reformatted_script_resumes(script, log):
     ("old", "new"),
     [
         ("OFFSET = 0.25", "OFFSET = 0.5"),
-        ("return OFFSET", "return OFFSET + 1"),
-        ("lambda x: x + offset()", "lambda x: x - offset()"),
-        ("np.zeros(len(X))", "np.ones(len(X))"),
-        ("estimator.scale(estimator.value)", "estimator.scale(1.0)"),
+        pytest.param("return OFFSET", "return OFFSET + 1", marks=pytest.mark.slow),
+        pytest.param(
+            "lambda x: x + offset()", "lambda x: x - offset()", marks=pytest.mark.slow
+        ),
+        pytest.param("np.zeros(len(X))", "np.ones(len(X))", marks=pytest.mark.slow),
+        pytest.param(
+            "estimator.scale(estimator.value)",
+            "estimator.scale(1.0)",
+            marks=pytest.mark.slow,
+        ),
         ("X = np.arange(40.0)", "X = np.arange(1, 41.0)"),
-        ("y = np.array([0, 1]", "y = np.array([1, 0]"),
+        pytest.param(
+            "y = np.array([0, 1]", "y = np.array([1, 0]", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_changed_code_or_data_runs_everything(script, log, old, new):
@@ -116,6 +124,7 @@ def test_a_killed_script_runs_only_what_is_missing(script, log, n_before):
     assert len(fakes.fits(log)) == n_begun + n_run
 
 
+@pytest.mark.slow
 def test_repeated_kills_never_lose_a_finished_fold(script, log):
     """Progress never goes backwards."""
     finished = 0
