@@ -27,9 +27,9 @@ from ._keras.foreign_wrappers import check_estimator
 from ._progress.lines import say
 from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
-from ._results import read_results
+from ._results import no_results, read_results
 from ._session import SearchSession
-from ._sklearn_compat import complete_candidates
+from ._sklearn_compat import complete_candidates, raise_if_all_failed
 from ._stopping import StopWatch
 from ._tensorboard import ready_logdir
 
@@ -202,6 +202,8 @@ class ResumableSearchMixin:
         ``n_completed``, the number of finished folds of each candidate.
         """
         resumption = self.resumption
+        if resumption.search is None:  # it has not begun
+            return no_results()
         results: dict[str, Any] = read_results(
             resumption.checkpoint, search=resumption.search
         )
@@ -221,6 +223,8 @@ class ResumableSearchMixin:
         try:
             with running.stop, _recorded_candidates(self, running.session):
                 super()._run_search(evaluate_candidates, **context)  # type: ignore[misc]
+            if running.stop.n_requests:  # since it was looked at last
+                raise KeyboardInterrupt
         finally:
             # Before the refit: workers that hold a GPU are gone, and the search is
             # free for others.
@@ -248,6 +252,8 @@ class ResumableSearchMixin:
                 "What is finished is kept. Raise 'time_budget', or call fit again to "
                 "go on."
             )
+        if len(kept) < len(candidate_params):
+            raise_if_all_failed(results, self.error_score)  # type: ignore[attr-defined]
         return super()._format_results(kept, n_splits, results, more)  # type: ignore[misc]
 
 
@@ -283,9 +289,11 @@ def _interrupted(session: SearchSession, stop: StopWatch) -> SearchInterrupted:
             checkpoint=session.path,
         )
     n_done = sum(view.n_completed())
-    what = "in its refit, with all" if n_done == view.n_folds else f"with {n_done} of"
+    what = f"{n_done} of {view.n_folds} folds finished"
+    if n_done == view.n_folds:
+        what = f"all {n_done} folds finished, before the end of its refit"
     return SearchInterrupted(
-        f"The search was stopped by {reason} {what} {view.n_folds} folds finished. "
+        f"The search was stopped by {reason} with {what}. "
         f"They are kept in {session.path}. To go on, call the same fit again (run the "
         "script again). This exception's cv_results_ has the results so far.",
         reason=reason,

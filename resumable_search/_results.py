@@ -16,7 +16,13 @@ from ._exceptions import CheckpointError
 from ._keys.digests import fold_key
 from ._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
 
-__all__ = ["SearchView", "choose_search", "read_results", "view_search"]
+__all__ = [
+    "SearchView",
+    "choose_search",
+    "no_results",
+    "read_results",
+    "view_search",
+]
 
 # More than anybody can run; more would only fill the memory.
 _MOST_FOLDS = 10_000_000
@@ -61,7 +67,7 @@ class SearchView:
     def results(self) -> dict[str, Any]:
         """Give ``cv_results_`` with NaN for what is not there, and ``n_completed``."""
         if not self.candidates:
-            return {"params": [], "n_completed": np.zeros(0, dtype=int)}
+            return no_results()
         # Who only wants to know how far a search is does not wait for scikit-learn.
         from ._sklearn_compat import format_results
 
@@ -123,6 +129,11 @@ class SearchView:
             is_single = list(scores) == ["score"] and not names
             result[f"{part}s"] = scores["score"] if is_single else scores
         return result
+
+
+def no_results() -> dict[str, Any]:
+    """Give the results of a search of which nothing is known."""
+    return {"params": [], "n_completed": np.zeros(0, dtype=int)}
 
 
 def view_search(reader: CheckpointReader, search: SearchRecord) -> SearchView:

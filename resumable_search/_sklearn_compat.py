@@ -6,6 +6,7 @@ Checked against scikit-learn 1.4.2, 1.6.1, 1.8.0 and 1.9.1 and against joblib
 - ``sklearn.model_selection._validation._fit_and_score``: the function that
   `BaseSearchCV.fit` hands to joblib for each fold, with these keyword
   arguments (``caller`` and ``callback_ctx`` since 1.9).
+- ``_warn_or_raise_about_fit_failures`` (there): what is said when all fits failed.
 - ``BaseSearchCV._format_results``: makes ``cv_results_`` of the results of folds;
   the searches give it complete candidates only.
 - ``sklearn.utils.parallel._FuncWrapper``: carries the caller's scikit-learn
@@ -37,7 +38,10 @@ from joblib.parallel import BatchedCalls, ParallelBackendBase
 from sklearn.base import clone
 from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection import GridSearchCV
-from sklearn.model_selection._validation import _fit_and_score
+from sklearn.model_selection._validation import (
+    _fit_and_score,
+    _warn_or_raise_about_fit_failures,
+)
 from sklearn.utils import _safe_indexing, validation
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import _FuncWrapper
@@ -363,6 +367,12 @@ def complete_candidates(
         [out[k * n_splits + split] for k in kept for split in range(n_splits)],
         None if more is None else {n: [v[k] for k in kept] for n, v in more.items()},
     )
+
+
+def raise_if_all_failed(results: list[dict[str, Any]], error_score: Any) -> None:
+    """Raise scikit-learn's error for a search in which nothing could be fitted."""
+    if all(result["fit_error"] is not None for result in results):
+        _warn_or_raise_about_fit_failures(results, error_score)
 
 
 def format_results(

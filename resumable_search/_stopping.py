@@ -48,6 +48,7 @@ class StopWatch:
 
     def __init__(self, verbose: int = 0) -> None:
         self._verbose = verbose
+        self._pid = os.getpid()
         self._handlers: dict[int, Any] = {}
         self._pipe: tuple[int, int] | None = None
         self._terminal: int | None = None
@@ -69,7 +70,8 @@ class StopWatch:
                 self._handlers[number] = signal.signal(number, self._on_signal)
         if self._verbose and _has_terminal():
             self._terminal = sys.stdin.fileno()
-            print(_HINT, flush=True)  # noqa: T201 - for a person at a terminal
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it
+                print(_HINT, flush=True)  # noqa: T201 - for a person at a terminal
         return self
 
     def __exit__(
@@ -122,6 +124,10 @@ class StopWatch:
     # ------------------------------------------------------------------
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if os.getpid() != self._pid:  # a forked child: the signal means what it did
+            signal.signal(number, self._handlers[number])
+            os.kill(os.getpid(), number)
+            return
         name = signal.Signals(number).name
         self.request("Ctrl-C" if name == "SIGINT" else name, number)
         if self.n_requests > (2 if self._is_noticed else 1):

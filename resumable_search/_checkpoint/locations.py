@@ -42,7 +42,7 @@ def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
     if path is not None:
         _make(path.parent, path)
         return path
-    here = Path(_DIRECTORY).absolute()
+    here = Path(_DIRECTORY).resolve()
     try:
         _make_default(here)
     except OSError as exc:
@@ -64,14 +64,14 @@ def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
     path = _given(checkpoint)
     if path is not None:
         return path
-    here = Path(_DIRECTORY).absolute() / _FILE
+    here = (Path(_DIRECTORY) / _FILE).resolve()
     there = platformdirs.user_cache_path("resumable_search") / _FILE
     return there if there.exists() and not here.exists() else here
 
 
 def _given(checkpoint: str | os.PathLike[str] | None) -> Path | None:
     given = checkpoint or os.environ.get(ENVIRONMENT_VARIABLE)
-    return Path(given).expanduser().absolute() if given else None
+    return Path(given).expanduser().resolve() if given else None
 
 
 def _make(directory: Path, path: Path) -> None:

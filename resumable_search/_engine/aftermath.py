@@ -17,12 +17,27 @@ _UNCHANGEABLE = {getattr(signal, name, None) for name in ("SIGKILL", "SIGSTOP")}
 _SIGNALS = tuple(signal.valid_signals() - _UNCHANGEABLE)
 
 
+_TIMERS = tuple(
+    getattr(signal, name)
+    for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
+    if hasattr(signal, name)
+)
+
+# Begins of the names of variables that libraries set for themselves when they are
+# imported, and read later.
+_LIBRARIES_OWN = (
+    *("CUDA", "JAX_", "KERAS", "KMP_", "MKL_", "NCCL_", "NVIDIA", "OMP_", "OPENBLAS"),
+    *("PYTORCH", "TF2_", "TF_", "TORCH", "XLA_"),
+)
+
+
 @contextlib.contextmanager
 def undone() -> Iterator[None]:
-    """Put back the working directory, the environment and the signal handlers."""
+    """Put back the working directory, the environment, signal handlers and timers."""
     directory = _directory()
     environment = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
     n_modules = len(sys.modules)
     try:
         yield
@@ -30,12 +45,12 @@ def undone() -> Iterator[None]:
         if directory is not None and _directory() != directory:
             with contextlib.suppress(OSError):  # it has been removed
                 os.chdir(directory)
-        # A library that was imported just now reads later what it has set itself.
-        _restore_environment(environment, keep_new=len(sys.modules) > n_modules)
+        _restore_environment(environment, has_imported=len(sys.modules) > n_modules)
+        for timer, state in timers.items():
+            if not any(state):  # it was not set before
+                signal.setitimer(timer, 0)
         for number, handler in handlers.items():
             if handler is not None and signal.getsignal(number) is not handler:
-                if number == getattr(signal, "SIGALRM", None):
-                    signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(number, handler)
 
 
@@ -46,11 +61,11 @@ def _directory() -> str | None:
         return None
 
 
-def _restore_environment(before: dict[str, str], *, keep_new: bool) -> None:
+def _restore_environment(before: dict[str, str], *, has_imported: bool) -> None:
     now = dict(os.environ)
     if now == before:
         return
     os.environ.update(before)
-    if not keep_new:
-        for name in now.keys() - before.keys():
+    for name in now.keys() - before.keys():
+        if not (has_imported and name.startswith(_LIBRARIES_OWN)):
             del os.environ[name]

@@ -39,7 +39,17 @@ for group in groups:
 _lock = threading.Lock()
 _groups: set[int] = set()
 _process: subprocess.Popen[bytes] | None = None
-_owner = 0
+
+
+def _forget_all() -> None:
+    """Leave the workers of the parent to its own guard, in a forked child."""
+    global _lock, _process
+    _lock, _process = threading.Lock(), None
+    _groups.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 def watch(group: int) -> None:
@@ -61,9 +71,7 @@ def forget(group: int) -> None:
 
 
 def _send(text: str) -> None:
-    global _process, _owner
-    if _owner != os.getpid():  # first use, or after a fork
-        _process, _owner = None, os.getpid()
+    global _process
     if _process is not None and _process.poll() is None:
         assert _process.stdin is not None
         with contextlib.suppress(OSError):  # it ends just now
@@ -83,7 +91,7 @@ def _send(text: str) -> None:
 @atexit.register
 def _end() -> None:
     """End it with this process, after the workers, and leave no zombie."""
-    if _process is None or _owner != os.getpid():
+    if _process is None:
         return
     assert _process.stdin is not None
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):

@@ -36,7 +36,7 @@ import logging
 import pickle
 import signal
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing.connection import wait as wait_for_any
 from typing import Any
 
@@ -48,7 +48,7 @@ from .._records import FoldOutcome, FoldTask, RunningTask
 from . import outcomes as _outcomes
 from .deaths import Deaths
 from .layout import lay_out
-from .process import WorkerProcess
+from .process import WorkerProcess, worker_command
 from .slots import Attempt, SharedDevice, Slot
 
 __all__ = ["WorkerPool"]
@@ -61,6 +61,9 @@ _SECONDS_AHEAD = 0.02
 _MOST_AHEAD = 32
 
 _MOST_FAILED_STARTS = 5
+
+# Seconds after which to try again, where no process can be started.
+_START_PAUSE = 1.0
 
 #: Seconds in which a worker has to begin. It imports scikit-learn, from a slow disk
 #: perhaps; one that takes longer hangs.
@@ -97,6 +100,7 @@ class WorkerPool:
         self._finished: list[FoldOutcome] = []
         self._fold_seconds: float | None = None
         self._failed_starts = 0
+        self._next_start = 0.0
         self._deaths = Deaths()
         self._takes_newest = False
         # Raised when all outcomes have been given: what is finished is not lost.
@@ -160,7 +164,7 @@ class WorkerPool:
     def feed(self) -> None:
         """Hand out queued tasks, starting workers where some are missing."""
         for shared in self._shared.values():
-            shared.feed()
+            self._start(shared.feed)
         for slot in self._slots:
             slot.succeed()
         slots = [slot for slot in self._slots if not self._is_reserved(slot)]
@@ -168,7 +172,7 @@ class WorkerPool:
         n_missing -= sum(slot.process is not None for slot in slots)
         for slot in slots:
             if slot.process is None and n_missing > 0:
-                slot.start()
+                self._start(slot.start)
                 n_missing -= 1
         ahead = self._n_ahead()
         # Round by round, so that nobody gets a second task before all have one.
@@ -306,7 +310,12 @@ class WorkerPool:
         elif kind == "recalled":
             self._put_back(slot.take_back(set(content[0])))
         else:
-            answer, status = content[1:]
+            task_id, answer, status = content
+            if not slot.runs(task_id):
+                assert slot.process is not None
+                slot.process.give_up("answered for a fold that it did not have")
+                self._lose(slot, slot.process)
+                return
             attempt = slot.take_finished()
             attempt.started = status["started"]
             slot.note(status, more_to_come=bool(self._queue))
@@ -433,7 +442,7 @@ class WorkerPool:
         _log.warning("Worker %d (process %d) %s", slot.number, process.pid, ending)
         if not process.has_begun:
             self._put_back(attempts)
-            self._note_failed_start(process, ending)
+            self._note_failed_start(ending)
             return
         running, *waiting = attempts
         self._put_back(waiting)
@@ -463,7 +472,19 @@ class WorkerPool:
         else:
             self._requeue(slot, again)
 
-    def _note_failed_start(self, process: WorkerProcess, ending: str) -> None:
+    def _start(self, start: Callable[[], None]) -> None:
+        """Start a worker; where none can be started now, try again in a second."""
+        if time.monotonic() < self._next_start:
+            return
+        try:
+            start()
+        except OSError as exc:  # no memory, no more processes, no more files
+            self._next_start = time.monotonic() + _START_PAUSE
+            self._note_failed_start(f"could not be started at all ({exc})", exc)
+
+    def _note_failed_start(
+        self, ending: str, cause: BaseException | None = None
+    ) -> None:
         self._failed_starts += 1
         if self._failed_starts < _MOST_FAILED_STARTS:
             return
@@ -471,5 +492,6 @@ class WorkerPool:
             f"Worker processes do not start: {self._failed_starts} in a row ended "
             f"before their first fold, the last one {ending}. The likely cause "
             "stands in what they wrote to standard error above; the command was "
-            f"{process.command}."
+            f"{worker_command()}."
         )
+        self._error.__cause__ = self._error.__cause__ or cause

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from . import guard as _guard
 from .frames import FrameReader
 
-__all__ = ["WorkerProcess", "start"]
+__all__ = ["WorkerProcess", "start", "worker_command"]
 
 # The child sets its path before it imports anything that could be shadowed.
 _BOOTSTRAP = (
@@ -87,21 +87,25 @@ def _write(target: TextIO, text: str) -> None:
         pass
 
 
+def worker_command() -> list[str]:
+    """Give the begin of the command that starts a worker."""
+    return [
+        os.fsdecode(spawn.get_executable()),
+        # The parent's flags: -O, -X, and -W with the warnings it wants to see.
+        *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+        "-P",
+    ]
+
+
 class WorkerProcess:
     """A child process and the pipes to it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         ours, theirs = Pipe(duplex=True)
-        self.command = [
-            spawn.get_executable(),
-            # The parent's flags: -O, -X, and -W with the warnings it wants to see.
-            *subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
-            "-P",
-        ]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
                 [
-                    *self.command,
+                    *worker_command(),
                     "-c",
                     _BOOTSTRAP,
                     str(theirs.fileno()),

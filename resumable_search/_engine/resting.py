@@ -52,8 +52,11 @@ def acquire(
         _resting.clear()
         _resting_owner = os.getpid()
     wanted = _settings_now(plans, environment)
-    while _resting:
-        settings, pool = _resting.pop()
+    while True:
+        try:
+            settings, pool = _resting.pop()
+        except IndexError:  # no other, or another thread has just taken it
+            break
         if settings == wanted and not daemons:
             pool.reap()
             return pool

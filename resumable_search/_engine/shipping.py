@@ -138,7 +138,9 @@ def _clear(directory: Path) -> None:
 def _parent_directory() -> Path:
     """Give the place for large temporary files, by joblib's convention."""
     if folder := os.environ.get("JOBLIB_TEMP_FOLDER"):
-        return Path(folder)
+        place = Path(folder).expanduser().absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        return place
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a private directory
     with contextlib.suppress(OSError):
         # Containers often have 64 MB here.

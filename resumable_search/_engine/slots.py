@@ -157,6 +157,10 @@ class Slot:
         if self.began is not None:
             self.given[0].started = time.time()
 
+    def runs(self, task_id: int) -> bool:
+        """Tell whether this is the task that the worker is at."""
+        return bool(self.given) and self.given[0].task.task_id == task_id
+
     def take_finished(self) -> Attempt:
         """Take the task that the worker has answered; the next one begins."""
         attempt = self.given.popleft()
@@ -202,7 +206,7 @@ class Slot:
 
     def note_event(self, task_id: int, event: Mapping[str, Any]) -> None:
         """Take note of how far the fold is that the worker runs."""
-        if self.given and self.given[0].task.task_id == task_id:
+        if self.runs(task_id):
             self.given[0].note_epoch(event["epoch"], event["n_epochs"])
 
     # ------------------------------------------------------------------

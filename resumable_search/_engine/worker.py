@@ -316,6 +316,7 @@ def main(connection_fd: int, parent: int) -> None:
     _frameworks.follow()
     runner = _FoldRunner(inbox.offer)
     inbox.send("hello")
+    pid = os.getpid()
     # Parallel estimators get threads in here, as they do in joblib's own workers.
     with parallel_config(backend=ThreadingBackend(nesting_level=1), n_jobs=None):
         while (task := inbox.next(IDLE_SECONDS)) is not None:
@@ -325,6 +326,8 @@ def main(connection_fd: int, parent: int) -> None:
                 continue
             started = time.time()
             kind, content = runner.run(task)
+            if os.getpid() != pid:
+                os._exit(1)  # a child that the fold forked, and that should have ended
             _flush_output()
             inbox.send(kind, task[1], content, _status(started))
             if kind == "stale":

@@ -92,7 +92,8 @@ class Progress:
         if self._display is not None:
             try:
                 self._display.show(status)
-            except (OSError, ValueError):  # nobody reads any more; the search goes on
+            # Nobody reads any more, or it is no whole stream; the search goes on.
+            except (OSError, ValueError, AttributeError):
                 self.close()
         if self._tell is not None and time.monotonic() >= self._next_status:
             self._tell(status)
@@ -103,7 +104,7 @@ class Progress:
         """Leave the last state to be read, once."""
         display, self._display = self._display, None
         if display is not None:
-            with contextlib.suppress(OSError, ValueError):  # likewise
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # likewise
                 display.close(self._tally.status(()))
 
 

@@ -157,6 +157,14 @@ def fork_and_die_in_the_middle_of_a_message():
     kill()
 
 
+class ForksOnce(Once):
+    """Forks, and its child goes on as the worker would."""
+
+    def misbehave(self):
+        if os.fork() == 0:
+            raise RuntimeError("the child does not end")
+
+
 class Messy(Logged):
     """Leaves a mess behind in each fold, and still has the right score."""
 
@@ -167,6 +175,7 @@ class Messy(Logged):
             change_the_directory,
             change_the_environment,
             change_signal_handlers,
+            import_something,
         ):
             mess()
 
@@ -194,8 +203,14 @@ def change_the_environment():
 def change_signal_handlers():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, lambda *_: kill())
     signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.2)
+
+
+def import_something():
+    import wave
+
+    os.environ["LEFT_BEHIND_BY_AN_IMPORT"] = wave.__name__
 
 
 class SeesTheMess(Messy):
@@ -205,7 +220,8 @@ class SeesTheMess(Messy):
         time.sleep(0.3)  # an alarm that was left would go off
         self.found_ = {
             "directory": Path.cwd() == Path("/"),
-            "environment": "LEFT_BEHIND" in os.environ or "HOME" not in os.environ,
+            "environment": any(name.startswith("LEFT_BEHIND") for name in os.environ)
+            or "HOME" not in os.environ,
             "handlers": signal.getsignal(signal.SIGUSR1) != signal.SIG_DFL,
         }
         return super().fit(X, y)

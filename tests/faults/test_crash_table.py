@@ -68,19 +68,20 @@ def check(estimator, data, log, expected=None, grid=GRID):
     theirs = GridSearchCV(expected or fakes.Logged(os.devnull), grid, cv=2, refit=False)
     assert_same_results(again.cv_results_, theirs.fit(*data).cv_results_)
     _resting.end_all()
-    # All but the process that ends what a killed search leaves, which is this one's.
-    left = [
-        c for c in psutil.Process().children(recursive=True) if "-S" not in c.cmdline()
-    ]
-    _, left = psutil.wait_procs(left, timeout=2)
-    assert not left
+    _, left = psutil.wait_procs(family(), timeout=2)
+    assert not [process.cmdline() for process in left]
     assert_sound(again.resumption.checkpoint)
 
 
 def family():
-    """Give all child processes but the one that ends what a killed search leaves."""
+    """Give all child processes but the guard of workers, and joblib's tracker."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "-S" not in child.cmdline()]
+    return [
+        child
+        for child in children
+        if "-S" not in child.cmdline()
+        and "resource_tracker" not in " ".join(child.cmdline())
+    ]
 
 
 # ---------------------------------------------------------------------------
@@ -259,6 +260,22 @@ def test_workers_that_die_whatever_they_run_end_the_search(data, log):
     assert again.resumption.n_resumed == 4
 
 
+def test_where_no_process_can_be_started_the_search_ends_and_says_so(
+    data, log, monkeypatch
+):
+    """After some tries: a lack of memory or of processes may pass."""
+
+    def no_more(*_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    _resting.end_all()
+    monkeypatch.setattr(_process, "WorkerProcess", no_more)
+    error = disturbed(search(fakes.Logged(log)), data)
+    assert isinstance(error, WorkerStartError)
+    assert "could not be started at all" in str(error)
+    assert isinstance(error.__cause__, BlockingIOError)
+
+
 def test_a_worker_that_never_begins_is_given_up(data, log, worker_code, monkeypatch):
     """Several in a row are an error that says so."""
     monkeypatch.setattr(_pool, "START_SECONDS", 2.0)
@@ -369,6 +386,16 @@ def test_what_a_fold_changes_in_its_worker_is_put_back(data, log):
     found = search(estimators.SeesTheMess(log), n_jobs=1).fit(*data)
     assert found.cv_results_["mean_test_score"].tolist() == [0.0] * 6
     _resting.end_all()
+
+
+def test_a_forked_child_of_a_fold_does_not_answer_for_other_folds(data, log):
+    """It would be taken for the worker, with folds that it has copied."""
+    grid = {"value": [float(value) for value in range(60)]}
+    search(fakes.Logged(log), grid, scoring=lambda *_: 0.0).fit(*data)  # known as short
+    a_search = search(estimators.ForksOnce(log), grid)
+    assert disturbed(a_search, data) is None
+    assert (a_search.resumption.n_run, a_search.resumption.n_failed) == (120, 0)
+    check(estimators.ForksOnce(log), data, log, grid=grid)
 
 
 def test_a_fold_that_leaves_threads_and_processes_behind(data, log):

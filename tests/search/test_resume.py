@@ -311,8 +311,8 @@ def test_how_a_search_is_run_is_no_part_of_which_search_it_is(data, log):
     assert again.resumption.search == first.resumption.search == 1
 
 
-def test_the_same_search_in_another_process_is_an_error(data, log, script):
-    """It names the holder, and ends with it."""
+def test_the_same_search_in_another_process_is_an_error(data, log, script, tmp_path):
+    """It names the holder, and ends with it; by whatever name the file is given."""
     source = """
         import sys
         import numpy as np
@@ -334,6 +334,11 @@ def test_the_same_search_in_another_process_is_an_error(data, log, script):
     search = grid_search(log, estimator=fakes.Logged(log, seconds=30.0))
     with pytest.raises(CheckpointLockedError, match=f"process {holder.pid} on"):
         search.fit(*data)
+    assert search.partial_results["params"] == []  # and not those of another search
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(tmp_path / ".resumable_search" / "checkpoint.sqlite")
+    with pytest.raises(CheckpointLockedError, match=f"process {holder.pid} on"):
+        search.set_params(checkpoint=link).fit(*data)
     holder.kill()
     holder.communicate()
     quick = grid_search(log, estimator=fakes.Logged(log)).fit(*data)

@@ -127,7 +127,7 @@ def test_an_interrupted_refit_says_that_all_folds_are_finished(script, log):
     wait_for_fits(log, 21)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert "in its refit, with all 20 folds finished" in err
+    assert "with all 20 folds finished, before the end of its refit" in err
 
 
 def test_a_handler_of_the_users_is_left_alone(script, log):
@@ -148,6 +148,71 @@ def test_a_handler_of_the_users_is_left_alone(script, log):
     _, err = process.communicate(timeout=30)
     assert "RuntimeError: the user's own way to stop" in err
     assert sum(read_results()["n_completed"]) >= 3
+
+
+def test_a_signal_after_the_last_fold_is_not_lost(script, log):
+    """All folds are resumed, and it comes while their results are put together."""
+    run = script(SCRIPT + FIT, log, 0.0, 0, 0)
+    run.communicate(timeout=60)
+    slow = """
+    import os, time
+    from sklearn.model_selection import GridSearchCV
+    format_results = GridSearchCV._format_results
+
+    def send_first(self, *arguments):
+        GridSearchCV._format_results = format_results
+        os.kill(os.getpid(), signal.SIGTERM)
+        return format_results(self, *arguments)
+
+    GridSearchCV._format_results = send_first
+"""
+    process = script(
+        SCRIPT.replace("refit=False", "refit=True") + slow + FIT, log, 0, 0, 0
+    )
+    _, err = process.communicate(timeout=60)
+    assert "stopped by SIGTERM with all 20 folds finished" in err
+
+
+def test_processes_that_a_splitter_forks_can_be_stopped(script, log):
+    """They do not take a signal for a request to the search."""
+    pool = """
+    import multiprocessing
+
+    class Splitter:
+        def get_n_splits(self, X=None, y=None, groups=None):
+            return 2
+
+        def split(self, X, y, groups=None):
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                halves = pool.map(abs, [0, 6])  # ended by SIGTERM
+            for start in halves:
+                test = np.arange(start, start + 6)
+                yield np.setdiff1d(np.arange(12), test), test
+
+    search.cv = Splitter()
+"""
+    process = script(SCRIPT + pool + FIT, log, 0.0, 0, 0)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+def test_a_search_in_a_forked_child_leaves_the_parents_workers_alone(script, log):
+    """They are the parent's to end."""
+    fork = """
+    import os
+    search.fit(X, y)
+    if (child := os.fork()) == 0:
+        search.set_params(param_grid={"value": [100.0]}).fit(X, y)
+        os._exit(0)
+    os.waitpid(child, 0)
+    time.sleep(1)
+    search.set_params(param_grid={"value": [200.0]}, max_retries=0).fit(X, y)
+    print(search.resumption.n_failed)
+"""
+    source = SCRIPT.replace("import signal, sys", "import signal, sys, time")
+    process = script(source + fork, log, 0.0, 0, 0)
+    out, err = process.communicate(timeout=60)
+    assert out.split() == ["0"], err
 
 
 def test_an_ignored_signal_stays_ignored(script, log):

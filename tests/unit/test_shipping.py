@@ -155,3 +155,14 @@ def test_processes_that_begin_at_once_do_not_take_each_others_directory(tmp_path
         _, errors = process.communicate()
         assert process.returncode == 0, errors
     assert not list(tmp_path.glob("resumable_search-*"))
+
+
+def test_a_relative_place_is_where_it_was_when_it_was_named(tmp_path, monkeypatch):
+    """Workers may be in another directory by then; it need not be there yet."""
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", "sub/folder")
+    workspace = Workspace()
+    path = workspace.put([1, 2])
+    monkeypatch.chdir("/")
+    assert Path(path).is_relative_to(tmp_path / "sub" / "folder")
+    assert load(path) == [1, 2]
+    workspace.close()

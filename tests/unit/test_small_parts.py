@@ -185,6 +185,12 @@ def test_where_the_directory_cannot_be_written_the_cache_is_used(tmp_path, monke
     assert tmp_path in path.parents
 
 
+def test_a_link_stands_for_the_file_that_it_leads_to(tmp_path):
+    """Locks and other files are beside that."""
+    (tmp_path / "link.sqlite").symlink_to(tmp_path / "real.sqlite")
+    assert resolve_checkpoint("link.sqlite") == tmp_path / "real.sqlite"
+
+
 def test_a_given_place_that_cannot_be_made_is_an_error():
     """Nobody's choice is replaced by another."""
     with pytest.raises(CheckpointWriteError, match="cannot be made"):
