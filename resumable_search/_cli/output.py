@@ -1,26 +1,23 @@
 """What goes to the terminal. All that comes out of a checkpoint is made inert.
 
-A checkpoint may come from anybody. A parameter's text or a traceback in it can
-hold escape sequences that move the cursor, set the title of the window or write
-from right to left, and markup of the library that draws the tables.
+The library that draws the tables would obey markup in it: it gets no markup.
 """
 
 import json
 import math
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
+from .._texts import inert
+
 __all__ = [
     "clock",
     "console",
-    "day_and_time",
-    "inert",
     "parameters_text",
     "print_json",
     "show",
@@ -33,13 +30,6 @@ __all__ = [
 _UNLIMITED = 100_000
 
 _LONGEST_VALUE = 80
-
-
-def inert(text: object) -> str:
-    """Give a text on one line, with all that a terminal would obey spelled out."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
-    )
 
 
 def value_text(value: object) -> str:
@@ -58,16 +48,6 @@ def parameters_text(parameters: Mapping[str, Any]) -> str:
 def clock(seconds: float) -> str:
     """Give a duration as ``0:02:10``."""
     return str(timedelta(seconds=round(max(seconds, 0.0))))
-
-
-def day_and_time(seconds: float | None) -> str:
-    """Give a moment, in seconds since 1970, in the time of this place."""
-    if seconds is None:
-        return ""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):  # no moment that a search notes
-        return "?"
 
 
 def utc(seconds: float | None) -> str | None:

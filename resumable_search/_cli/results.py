@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._texts import inert
 from .options import checkpoint_argument, json_option, search_option
-from .output import console, inert, parameters_text, print_json, show, table, value_text
+from .output import console, parameters_text, print_json, show, table, value_text
 
 if TYPE_CHECKING:
     from .facts import Facts
