@@ -7,7 +7,7 @@ from .._records import LiveWorker
 from .._states import state_text as told
 from .._texts import inert
 from .facts import Facts
-from .output import clock, parameters_text, table, utc, value_text
+from .output import clock, fitting, parameters_text, utc, value_text
 
 __all__ = ["describe", "facts_json", "line", "state_text"]
 
@@ -132,7 +132,7 @@ def _workers_table(facts: Facts, now: float) -> Any:
         # Only Keras fits have epochs; the room is better used.
         for row in (names, *rows):
             del row[-2]
-    return table(
+    return fitting(
         names,
         rows,
         whole=["device", "epoch"],

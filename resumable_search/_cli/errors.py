@@ -7,7 +7,7 @@ import click
 
 from .._texts import day_and_time, inert_lines
 from .options import checkpoint_argument, json_option, search_option
-from .output import parameters_text, print_json, show, table, utc
+from .output import fitting, parameters_text, print_json, show, utc
 
 if TYPE_CHECKING:
     from .._records import CandidateRecord, FoldRecord
@@ -84,7 +84,7 @@ def _print_group(error: str, failed: Sequence["_Failed"]) -> None:
         click.echo(f"    {text}".rstrip())
     click.echo()
     show(
-        table(
+        fitting(
             ["candidate", "split", "attempts", "when", "worker", "parameters"],
             [
                 [

@@ -4,7 +4,7 @@ import click
 
 from .._texts import day_and_time, inert
 from .options import checkpoint_argument, json_option
-from .output import print_json, show, table, utc
+from .output import fitting, print_json, show, utc
 
 __all__ = ["list_searches"]
 
@@ -46,7 +46,7 @@ def list_searches(checkpoint: str | None, wants_json: bool) -> None:
         click.echo("The checkpoint holds no search yet.")
         return
     show(
-        table(
+        fitting(
             ["search", "state", "folds", "failed", "started", "class", "estimator"],
             [
                 [

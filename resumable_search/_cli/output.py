@@ -18,6 +18,8 @@ from .._texts import inert
 __all__ = [
     "clock",
     "console",
+    "fitting",
+    "has_room",
     "parameters_text",
     "print_json",
     "show",
@@ -30,6 +32,9 @@ __all__ = [
 _UNLIMITED = 100_000
 
 _LONGEST_VALUE = 80
+
+# Letters between two columns of a table.
+_GAP = 2
 
 
 def value_text(value: object) -> str:
@@ -124,7 +129,8 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    padding = (0, _GAP, 0, 0)
+    made = Table(box=None, pad_edge=False, padding=padding, header_style="bold")
     for column in columns:
         made.add_column(
             Text(column),
@@ -143,6 +149,64 @@ def table(
             )
         )
     return made
+
+
+def has_room(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    broken: Sequence[str] = (),
+    least: int = 12,
+) -> bool:
+    """Tell whether a table can be shown without cutting anything off.
+
+    Parameters
+    ----------
+    columns, rows
+        As for `table`.
+    broken : sequence of str, default=()
+        Headings of the columns whose cells may be broken or cut.
+    least : int, default=12
+        Letters that such a column has to have, if its cells are as long.
+    """
+    from rich.cells import cell_len
+
+    needed = _GAP * (len(columns) - 1)
+    for heading, *cells in zip(columns, *rows, strict=True):
+        widest = max(cell_len(str(cell)) for cell in (heading, *cells))
+        needed += min(widest, least) if heading in broken else widest
+    return needed <= int(console().width)
+
+
+def fitting(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    whole: Sequence[str] = (),
+    right: Sequence[str] = (),
+    cut: Sequence[str] = (),
+    least: int = 12,
+) -> Any:
+    """Make a table, or where it has no room a line for each cell that is not empty.
+
+    Parameters are those of `table` and `has_room`.
+    """
+    from rich.text import Text
+
+    rows = list(rows)
+    broken = [column for column in columns if column not in {*whole, *right}]
+    if has_room(columns, rows, broken=broken, least=least):
+        return table(columns, rows, whole=whole, right=right, cut=cut)
+    width = max(map(len, columns))
+    blocks = (
+        "\n".join(
+            f"{column:<{width}}  {cell}"
+            for column, cell in zip(columns, row, strict=True)
+            if str(cell)
+        )
+        for row in rows
+    )
+    return Text("\n\n".join(blocks), overflow="fold")
 
 
 def show(renderable: Any, *, is_wide: bool = False) -> None:
