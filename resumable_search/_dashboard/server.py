@@ -256,7 +256,5 @@ def serve(
                 f"'ssh -L {port}:127.0.0.1:{port} MACHINE'."
             )
         if find_spec("optuna_dashboard") is None:
-            announce(
-                "For plots of parameters: pip install 'resumable-search[dashboard]'."
-            )
+            announce("For plots of parameters: pip install optuna optuna-dashboard")
         server.serve_forever()

@@ -398,6 +398,7 @@ def test_serving_announces_the_address_and_who_can_reach_it(path, script):
         """
         import os, signal, sys, threading
         from resumable_search._dashboard.server import serve
+        sys.modules["optuna_dashboard"] = None  # as if it were not installed
         threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
         def announce(text):
             print(text)
@@ -408,4 +409,5 @@ def test_serving_announces_the_address_and_who_can_reach_it(path, script):
     out, errors = process.communicate(timeout=60)
     assert out.startswith("http://0.0.0.0:")
     assert "Others can reach this page" in out
+    assert "For plots of parameters: pip install optuna optuna-dashboard\n" in out
     assert (process.returncode, errors) == (0, "")
