@@ -1,6 +1,6 @@
 """Draw how a search went and what its parameters do.
 
-    pip install 'resumable-search[plots]'
+    pip install '.[plots]'
     python examples/pictures.py
 
 98 candidates on three folds are 294 folds to fit: about half a minute on two CPU

@@ -214,6 +214,11 @@ class SearchRecord:
     started: float = 0.0
     """When it was started last; likewise."""
 
+    @property
+    def estimator(self) -> str:
+        """Class of the estimator."""
+        return str(self.parts.get("estimator", {}).get("", ("", "?"))[1])
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveWorker:

@@ -14,11 +14,11 @@ from . import __version__
 from ._cli.dashboard import dashboard
 from ._cli.errors import errors
 from ._cli.listing import list_searches
-from ._cli.output import inert
 from ._cli.results import results
 from ._cli.status import status, watch
 from ._cli.upkeep import prune, verify
 from ._exceptions import ResumableSearchError
+from ._texts import inert
 
 __all__ = ["main"]
 

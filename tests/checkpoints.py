@@ -14,7 +14,17 @@ from resumable_search._records import (
 
 
 def write_search(
-    path, candidates, scores, *, key="5ea4c4", n_splits=3, scorers=None, errors=None
+    path,
+    candidates,
+    scores,
+    *,
+    key="5ea4c4",
+    n_splits=3,
+    scorers=None,
+    errors=None,
+    kind="ResumableGridSearchCV",
+    estimator="sklearn.svm._classes.SVC",
+    n_candidates=None,
 ):
     """Write a search and what is known of its folds.
 
@@ -34,6 +44,10 @@ def write_search(
         Names of several scorers, the one that decides first.
     errors : dict of (int, int) to str or None
         Of folds that failed.
+    kind, estimator : str
+        Classes of the search and of what it fits.
+    n_candidates : int or None
+        How many there are to be. None: those that are given.
     """
     names = scorers or ["score"]
     store = CheckpointStore(path)
@@ -41,13 +55,13 @@ def write_search(
         SearchRecord(
             key=key,
             family=key,
-            kind="ResumableGridSearchCV",
+            kind=kind,
             run="a run",
             n_splits=n_splits,
-            n_candidates=len(candidates),
+            n_candidates=n_candidates or len(candidates),
             scorers={name: f"{name} key" for name in names},
             metric=names[0],
-            parts={},
+            parts={"estimator": {"": ("k", estimator)}},
         )
     )
     store.describe(
@@ -59,7 +73,7 @@ def write_search(
             for i, candidate in enumerate(candidates)
         ],
         [(0, split, f"s{split}") for split in range(n_splits)],
-        len(candidates),
+        n_candidates or len(candidates),
     )
     for place, score in scores.items():
         store.save(

@@ -264,8 +264,7 @@ def _check_format(path: Path, application: int, version: int) -> None:
         raise CheckpointFormatError(
             f"The checkpoint {path} has format {version}; this version of "
             f"resumable_search knows formats up to {FORMAT}. It was not touched. "
-            "Upgrade with 'pip install --upgrade resumable-search', or give "
-            "another 'checkpoint'."
+            "Upgrade resumable_search, or give another 'checkpoint'."
         )
 
 

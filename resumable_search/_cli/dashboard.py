@@ -28,9 +28,9 @@ __all__ = ["dashboard"]
 def dashboard(checkpoint: str | None, number: int | None, host: str, port: int) -> None:
     """Serve a local page that follows a search, until Ctrl-C.
 
-    Its folds, workers and errors, and plots by Optuna's dashboard where the extra
-    'dashboard' is installed. Nothing is changed. Without --search it goes over to a
-    search that is started later.
+    Its folds, workers and errors, and plots by Optuna's dashboard where
+    the package optuna-dashboard is installed. Nothing is changed. Without --search
+    it goes over to a search that is started later.
     """
     from .._dashboard.server import serve
 

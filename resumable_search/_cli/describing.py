@@ -4,8 +4,10 @@ import time
 from typing import Any
 
 from .._records import LiveWorker
-from .facts import Facts, State, estimator_of
-from .output import clock, day_and_time, inert, parameters_text, table, utc, value_text
+from .._states import state_text as told
+from .._texts import inert
+from .facts import Facts
+from .output import clock, fitting, parameters_text, utc, value_text
 
 __all__ = ["describe", "facts_json", "line", "state_text"]
 
@@ -14,17 +16,12 @@ _BAR_WIDTH = 40
 
 def state_text(facts: Facts) -> str:
     """Tell in a few words whether somebody works on a search."""
-    holder = facts.holder or facts.live
-    who = f"process {holder.pid} on {holder.host}" if holder else ""
-    since = day_and_time(facts.search.started)
-    if facts.state is State.RUNNING:
-        return f"running since {since}, {who}"
-    if facts.state is State.DIED:
-        return f"died ({who}, started {since}); fit it again to go on"
-    if facts.state is State.FINISHED:
-        again = "; fit it again to try the failed folds again" if facts.n_failed else ""
-        return f"finished{again}"
-    return f"stopped before its end (started {since}); fit it again to go on"
+    return told(
+        facts.state,
+        facts.holder or facts.live,
+        started=facts.search.started,
+        n_failed=facts.n_failed,
+    )
 
 
 def describe(facts: Facts, now: float, *, has_bar: bool = False) -> Any:
@@ -35,7 +32,7 @@ def describe(facts: Facts, now: float, *, has_bar: bool = False) -> Any:
 
     search, live = facts.search, facts.live
     rows: list[tuple[str, Any]] = [
-        (f"search {search.number}", f"{search.kind} of {estimator_of(search)}"),
+        (f"search {search.number}", f"{search.kind} of {search.estimator}"),
         ("checkpoint", str(facts.checkpoint)),
         ("state", state_text(facts)),
         ("folds", _folds_text(facts)),
@@ -76,7 +73,7 @@ def facts_json(facts: Facts) -> dict[str, Any]:
         "checkpoint": str(facts.checkpoint),
         "search": search.number,
         "class": search.kind,
-        "estimator": estimator_of(search),
+        "estimator": search.estimator,
         "state": str(facts.state),
         "process": holder and {"pid": holder.pid, "host": holder.host},
         "created": utc(search.created),
@@ -135,7 +132,7 @@ def _workers_table(facts: Facts, now: float) -> Any:
         # Only Keras fits have epochs; the room is better used.
         for row in (names, *rows):
             del row[-2]
-    return table(
+    return fitting(
         names,
         rows,
         whole=["device", "epoch"],

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._texts import day_and_time, inert_lines
 from .options import checkpoint_argument, json_option, search_option
-from .output import day_and_time, inert, parameters_text, print_json, show, table, utc
+from .output import fitting, parameters_text, print_json, show, utc
 
 if TYPE_CHECKING:
     from .._records import CandidateRecord, FoldRecord
@@ -79,11 +80,11 @@ def _print_group(error: str, failed: Sequence["_Failed"]) -> None:
     count = "1 fold" if len(failed) == 1 else f"{len(failed)} folds"
     click.echo(f"{count} failed with:")
     click.echo()
-    for text in error.strip("\n").split("\n"):
-        click.echo(f"    {inert(text.expandtabs())}".rstrip())
+    for text in inert_lines(error.strip("\n")).split("\n"):
+        click.echo(f"    {text}".rstrip())
     click.echo()
     show(
-        table(
+        fitting(
             ["candidate", "split", "attempts", "when", "worker", "parameters"],
             [
                 [

@@ -4,7 +4,6 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,16 @@ from .._checkpoint.status_files import read_status
 from .._exceptions import CheckpointFormatError
 from .._records import FoldRecord, LiveStatus, SearchRecord
 from .._results import SearchView, choose_search, view_search
+from .._states import State, state_of
 
 __all__ = [
     "Best",
     "Facts",
-    "State",
     "choose",
-    "estimator_of",
     "gather",
     "opened",
     "readable",
 ]
-
-
-class State(StrEnum):
-    """Whether somebody works on a search."""
-
-    RUNNING = "running"
-
-    FINISHED = "finished"
-    """Every fold has been tried; those that failed are tried again by the next fit."""
-
-    DIED = "died"
-    """Its process was killed, or the machine went down."""
-
-    STOPPED = "stopped"
-    """Its process ended it before every fold was tried."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +62,8 @@ class Facts:
     @property
     def state(self) -> State:
         """Whether somebody works on it."""
-        if self.holder is not None:
-            return State.RUNNING if self.holder.is_running else State.DIED
-        if self.live is not None:  # on another machine that shares no locks
-            return State.RUNNING
-        if self.n_done + self.n_failed >= self.view.n_folds:
-            return State.FINISHED
-        return State.STOPPED
+        is_tried = self.n_done + self.n_failed >= self.view.n_folds
+        return state_of(self.holder, self.live, is_tried=is_tried)
 
 
 @contextlib.contextmanager
@@ -147,11 +125,6 @@ def gather(reader: CheckpointReader, search: SearchRecord) -> Facts:
             n_failed=len(view.failed()),
             n_complete=n_completed.count(search.n_splits),
         )
-
-
-def estimator_of(search: SearchRecord) -> str:
-    """Give the class of the estimator."""
-    return str(search.parts.get("estimator", {}).get("", ("", "?"))[1])
 
 
 def _best(view: SearchView) -> tuple[str, Best | None]:

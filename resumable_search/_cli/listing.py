@@ -2,8 +2,9 @@
 
 import click
 
+from .._texts import day_and_time, inert
 from .options import checkpoint_argument, json_option
-from .output import day_and_time, inert, print_json, show, table, utc
+from .output import fitting, print_json, show, utc
 
 __all__ = ["list_searches"]
 
@@ -18,7 +19,7 @@ def list_searches(checkpoint: str | None, wants_json: bool) -> None:
 
     The one that was started last comes first.
     """
-    from .facts import estimator_of, gather, opened, readable
+    from .facts import gather, opened, readable
 
     with opened(checkpoint) as reader:
         with readable(reader.path):
@@ -30,7 +31,7 @@ def list_searches(checkpoint: str | None, wants_json: bool) -> None:
                 {
                     "search": facts.search.number,
                     "class": facts.search.kind,
-                    "estimator": estimator_of(facts.search),
+                    "estimator": facts.search.estimator,
                     "started": utc(facts.search.started),
                     "n_folds": facts.view.n_folds,
                     "n_done": facts.n_done,
@@ -45,7 +46,7 @@ def list_searches(checkpoint: str | None, wants_json: bool) -> None:
         click.echo("The checkpoint holds no search yet.")
         return
     show(
-        table(
+        fitting(
             ["search", "state", "folds", "failed", "started", "class", "estimator"],
             [
                 [
@@ -56,7 +57,7 @@ def list_searches(checkpoint: str | None, wants_json: bool) -> None:
                     day_and_time(facts.search.started)[:_TO_THE_MINUTE],
                     # Short enough for a line; JSON and 'status' have the whole names.
                     inert(facts.search.kind).removeprefix("Resumable"),
-                    inert(estimator_of(facts.search).rpartition(".")[2]),
+                    inert(facts.search.estimator.rpartition(".")[2]),
                 ]
                 for facts in found
             ],

@@ -1,26 +1,25 @@
 """What goes to the terminal. All that comes out of a checkpoint is made inert.
 
-A checkpoint may come from anybody. A parameter's text or a traceback in it can
-hold escape sequences that move the cursor, set the title of the window or write
-from right to left, and markup of the library that draws the tables.
+The library that draws the tables would obey markup in it: it gets no markup.
 """
 
 import json
 import math
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
+from .._texts import inert
+
 __all__ = [
     "clock",
     "console",
-    "day_and_time",
-    "inert",
+    "fitting",
+    "has_room",
     "parameters_text",
     "print_json",
     "show",
@@ -34,12 +33,8 @@ _UNLIMITED = 100_000
 
 _LONGEST_VALUE = 80
 
-
-def inert(text: object) -> str:
-    """Give a text on one line, with all that a terminal would obey spelled out."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
-    )
+# Letters between two columns of a table.
+_GAP = 2
 
 
 def value_text(value: object) -> str:
@@ -58,16 +53,6 @@ def parameters_text(parameters: Mapping[str, Any]) -> str:
 def clock(seconds: float) -> str:
     """Give a duration as ``0:02:10``."""
     return str(timedelta(seconds=round(max(seconds, 0.0))))
-
-
-def day_and_time(seconds: float | None) -> str:
-    """Give a moment, in seconds since 1970, in the time of this place."""
-    if seconds is None:
-        return ""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):  # no moment that a search notes
-        return "?"
 
 
 def utc(seconds: float | None) -> str | None:
@@ -144,7 +129,8 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    padding = (0, _GAP, 0, 0)
+    made = Table(box=None, pad_edge=False, padding=padding, header_style="bold")
     for column in columns:
         made.add_column(
             Text(column),
@@ -163,6 +149,64 @@ def table(
             )
         )
     return made
+
+
+def has_room(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    broken: Sequence[str] = (),
+    least: int = 12,
+) -> bool:
+    """Tell whether a table can be shown without cutting anything off.
+
+    Parameters
+    ----------
+    columns, rows
+        As for `table`.
+    broken : sequence of str, default=()
+        Headings of the columns whose cells may be broken or cut.
+    least : int, default=12
+        Letters that such a column has to have, if its cells are as long.
+    """
+    from rich.cells import cell_len
+
+    needed = _GAP * (len(columns) - 1)
+    for heading, *cells in zip(columns, *rows, strict=True):
+        widest = max(cell_len(str(cell)) for cell in (heading, *cells))
+        needed += min(widest, least) if heading in broken else widest
+    return needed <= int(console().width)
+
+
+def fitting(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    whole: Sequence[str] = (),
+    right: Sequence[str] = (),
+    cut: Sequence[str] = (),
+    least: int = 12,
+) -> Any:
+    """Make a table, or where it has no room a line for each cell that is not empty.
+
+    Parameters are those of `table` and `has_room`.
+    """
+    from rich.text import Text
+
+    rows = list(rows)
+    broken = [column for column in columns if column not in {*whole, *right}]
+    if has_room(columns, rows, broken=broken, least=least):
+        return table(columns, rows, whole=whole, right=right, cut=cut)
+    width = max(map(len, columns))
+    blocks = (
+        "\n".join(
+            f"{column:<{width}}  {cell}"
+            for column, cell in zip(columns, row, strict=True)
+            if str(cell)
+        )
+        for row in rows
+    )
+    return Text("\n\n".join(blocks), overflow="fold")
 
 
 def show(renderable: Any, *, is_wide: bool = False) -> None:

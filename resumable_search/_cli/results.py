@@ -8,13 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._texts import inert
 from .options import checkpoint_argument, json_option, search_option
-from .output import console, inert, parameters_text, print_json, show, table, value_text
+from .output import (
+    fitting,
+    has_room,
+    parameters_text,
+    print_json,
+    show,
+    table,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from .facts import Facts
 
 __all__ = ["results"]
+
+# Of a table, its place after the candidate and its folds.
+_FIRST_SCORE = 2
+
+# Letters of parameters below which other columns give way.
+_LEAST_PARAMETERS = 24
 
 
 @click.command()
@@ -72,12 +87,14 @@ def results(
         print_json([found.record(i) for i in order])
     elif wants_csv:
         click.echo(_csv(names, rows), nl=False)
-    elif columns or all_columns:
-        _print_columns(names, rows)
-    elif found.params:
-        _print_summary(found, order, metric)
-    else:
+    elif not found.params:
         click.echo("No candidate is known yet.")
+    else:
+        if columns or all_columns:
+            _print_columns(names, rows)
+        else:
+            _print_summary(found, order, metric)
+        _tell_coming(facts.search.n_candidates - len(found.params))
 
 
 class _Results:
@@ -188,43 +205,61 @@ def _print_summary(found: _Results, order: Sequence[int], metric: str) -> None:
     """Show what people look for first, however many parameters there are."""
     metrics = sorted(found.metrics(), key=lambda name: name != metric)
     scores = [f"{part}_test_{name}" for name in metrics for part in ("mean", "std")]
+    headings = [
+        "candidate",
+        "folds",
+        *(inert(s.replace("_test_", " ", 1)) for s in scores),
+    ]
     starts = [
         [
-            i,
+            str(i),
             f"{found.row(i, ['n_completed'])[0]}/{found.n_splits}",
             *map(_text, found.row(i, scores)),
         ]
         for i in order
     ]
-    headings = [
-        "candidate",
-        "folds",
-        *(inert(s.replace("_test_", " ")) for s in scores),
-    ]
     names = list(dict.fromkeys(name for params in found.params for name in params))
-    apart = table(
-        [*headings, *map(inert, names)],
-        [
-            [*start, *(_text(found.params[i].get(name)) for name in names)]
-            for i, start in zip(order, starts, strict=True)
-        ],
-        right=headings,
-    )
-    if _fits(apart):
-        show(apart)
+    columns = [*headings, *map(inert, names)]
+    rows = [
+        [*start, *(_text(found.params[i].get(name)) for name in names)]
+        for i, start in zip(order, starts, strict=True)
+    ]
+    if has_room(columns, rows):
+        show(table(columns, rows, right=headings))
         return
-    together = [
+    rows = [
         [*start, parameters_text(found.params[i])]
         for i, start in zip(order, starts, strict=True)
     ]
-    show(table([*headings, "parameters"], together, right=headings))
+    _print_narrow([*headings, "parameters"], rows)
 
 
-def _fits(made: Any) -> bool:
-    """Tell whether no cell of a table has to be broken."""
-    from rich.measure import Measurement
+def _print_narrow(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Leave out columns until the parameters, which are the last, have room.
 
-    target = console()
-    options = target.options
-    wide = options.update(max_width=10**6)
-    return bool(Measurement.get(target, wide, made).maximum <= options.max_width)
+    Deviations first, then means of all metrics but the first. A number is never cut.
+    """
+    from rich.text import Text
+
+    *numbers, parameters = headings
+    deviations = range(_FIRST_SCORE + 1, len(numbers), 2)
+    other_means = range(_FIRST_SCORE + 2, len(numbers), 2)
+    expendable = [*reversed(deviations), *reversed(other_means)]
+    for n in range(len(expendable) + 1):
+        kept = [c for c in range(len(headings)) if c not in expendable[:n]]
+        columns = [headings[c] for c in kept]
+        cells = [[row[c] for c in kept] for row in rows]
+        if has_room(columns, cells, broken=[parameters], least=_LEAST_PARAMETERS):
+            show(table(columns, cells, right=numbers))
+            if n:
+                left_out = ", ".join(headings[c] for c in sorted(expendable[:n]))
+                show(Text(f"Left out: {left_out} (--all-columns shows all)."))
+            return
+    show(fitting(headings, rows, right=numbers, least=_LEAST_PARAMETERS))
+
+
+def _tell_coming(n: int) -> None:
+    """Tell of candidates that are not known yet, apart from the table."""
+    if n > 0:
+        candidates = "candidate" if n == 1 else "candidates"
+        click.echo(f"{n} more {candidates} to come.", err=True)

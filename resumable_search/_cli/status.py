@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._texts import day_and_time, inert
 from .options import checkpoint_argument, json_option, search_option
-from .output import console, day_and_time, inert, print_json, show
+from .output import console, print_json, show
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -62,8 +63,9 @@ def watch(checkpoint: str | None, number: int | None, interval: float) -> None:
     or failed. The exit code is 1 if the search ended before it was finished, and 130
     after Ctrl-C.
     """
+    from .._states import State
     from .describing import state_text
-    from .facts import State, opened
+    from .facts import opened
 
     with opened(checkpoint) as reader:
         looks = _looks(reader, number, interval)
@@ -81,7 +83,8 @@ def watch(checkpoint: str | None, number: int | None, interval: float) -> None:
 
 def _looks(reader: Any, number: int | None, interval: float) -> "Iterator[Facts]":
     """Look at a search again and again, until nobody runs it."""
-    from .facts import State, choose, gather
+    from .._states import State
+    from .facts import choose, gather
 
     search = choose(reader, number)
     while True:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .._texts import day_and_time, inert
 from .options import checkpoint_argument, search_option
-from .output import day_and_time, inert
 
 if TYPE_CHECKING:
     from .._checkpoint.pruning import Pruning
@@ -78,13 +78,11 @@ def _refuse_running(path: Path, searches: Sequence["SearchRecord"]) -> None:
 
 
 def _show(pruning: "Pruning") -> None:
-    from .facts import estimator_of
-
     click.echo("To be removed:")
     for search in pruning.searches:
         click.echo(
             f"  search {search.number}: {inert(search.kind)} of "
-            f"{inert(estimator_of(search))}, started {day_and_time(search.started)}"
+            f"{inert(search.estimator)}, started {day_and_time(search.started)}"
         )
     click.echo(f"  {_counted(pruning.n_candidates, 'candidate')}")
     click.echo(f"  {_counted(pruning.n_folds, 'fold')} that no other search uses")

@@ -5,12 +5,13 @@ from typing import Any
 
 from .._records import FoldRecord, LiveStatus
 from .._results import SearchView
+from .._states import state_of, state_text
+from .._texts import inert, inert_lines
 from .follower import Snapshot
 from .readings import (
     fold_score,
+    headline,
     is_unchanged,
-    last_line,
-    local_time,
     mean_score,
     plain_parameters,
 )
@@ -68,7 +69,7 @@ class Board:
             "life": self._life,
             "version": self._version,
             "now": time.time(),
-            "problem": snapshot.problem,
+            "problem": None if snapshot.problem is None else inert(snapshot.problem),
         }
         if snapshot.view is None:
             return state
@@ -76,6 +77,7 @@ class Board:
             **state,
             **self._summary,
             **_live(snapshot.status),
+            **self._told(snapshot),
             "n_rows": len(self._rows),
             "rows": [
                 {"i": i, **row}
@@ -83,6 +85,21 @@ class Board:
                 if self._changed[i] > since
             ],
         }
+
+    def _told(self, snapshot: Snapshot) -> dict[str, Any]:
+        """Give the state of the search, and the text that tells it."""
+        counts = self._summary
+        n_tried = counts["n_done"] + counts["n_failed"]
+        who = snapshot.holder, snapshot.status
+        state = state_of(*who, is_tried=n_tried >= counts["n_folds"])
+        assert snapshot.view is not None
+        text = state_text(
+            state,
+            snapshot.holder or snapshot.status,
+            started=snapshot.view.search.started,
+            n_failed=counts["n_failed"],
+        )
+        return {"state": state, "state_text": inert(text)}
 
 
 def _row(view: SearchView, i: int) -> dict[str, Any]:
@@ -128,14 +145,14 @@ def _summary(view: SearchView, rows: list[dict[str, Any]]) -> dict[str, Any]:
     search = view.search
     return {
         "search": search.number,
-        "kind": search.kind,
-        "metric": search.metric,
+        "kind": inert(search.kind),
+        "estimator": inert(search.estimator),
+        "metric": inert(search.metric),
         "n_splits": search.n_splits,
         "n_candidates": search.n_candidates,
         "n_folds": view.n_folds,
         "n_done": letters.count("d"),
         "n_failed": letters.count("f"),
-        "started": local_time(search.started),
         "best": None
         if best is None
         else {
@@ -156,8 +173,8 @@ def _errors(view: SearchView) -> list[dict[str, Any]]:
     often = sorted(places.items(), key=lambda item: -len(item[1]))
     return [
         {
-            "text": text[-_MOST_LETTERS:],
-            "last": last_line(text),
+            "text": inert_lines(text[-_MOST_LETTERS:]),
+            "headline": headline(text),
             "n": len(folds),
             "folds": folds[:_MOST_FOLDS],
         }
@@ -171,7 +188,7 @@ def _live(status: LiveStatus | None) -> dict[str, Any]:
     return {
         "running": {
             "pid": status.pid,
-            "host": status.host,
+            "host": inert(status.host),
             "started": status.started,
             "n_resumed": status.n_resumed,
             "seconds_left": status.seconds_left,
@@ -179,7 +196,7 @@ def _live(status: LiveStatus | None) -> dict[str, Any]:
                 {
                     "number": worker.number,
                     "pid": worker.pid,
-                    "device": worker.device,
+                    "device": None if worker.device is None else inert(worker.device),
                     "candidate": worker.candidate,
                     "split": worker.split,
                     "attempt": worker.attempt,

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._checkpoint.locks import LockHolder, find_holder
 from .._checkpoint.reader import CheckpointReader
 from .._checkpoint.status_files import read_status
 from .._exceptions import CheckpointError
@@ -25,7 +26,9 @@ class Snapshot:
 
     view: SearchView | None
     status: LiveStatus | None
-    """None: nobody runs it."""
+    """None: nobody runs it, or nobody says how."""
+    holder: LockHolder | None
+    """Who runs it without saying how, or was killed while running it."""
     problem: str | None
     """Why there is no view, for people."""
     life: int
@@ -60,6 +63,9 @@ class Follower:
 
     def look(self) -> Snapshot:
         """Give the search as it is now."""
+        # Before the folds: a search that nobody runs has stored all that it will.
+        seen = self._key()
+        status, holder = self._who(seen)
         stamp = _stamp(self.path)
         is_old = time.monotonic() - self._read_all_at > _ALL_AGAIN_AFTER
         if stamp != self._stamp or (is_old and self._view is not None):
@@ -69,12 +75,25 @@ class Follower:
             except CheckpointError as exc:
                 self._view, self._problem = None, str(exc)
                 self._stamp = ()  # look again, whatever the file looks like
-        status = None
-        if self._view is not None:
-            status = read_status(self.path, self._view.search.key)
+        if seen != self._key():
+            status, holder = self._who(self._key())
         return Snapshot(
-            view=self._view, status=status, problem=self._problem, life=self._life
+            view=self._view,
+            status=status,
+            holder=holder,
+            problem=self._problem,
+            life=self._life,
         )
+
+    def _key(self) -> str | None:
+        return None if self._view is None else self._view.search.key
+
+    def _who(self, key: str | None) -> tuple[LiveStatus | None, LockHolder | None]:
+        if key is None:
+            return None, None
+        # The lock is not tried while a status tells as much.
+        status = read_status(self.path, key)
+        return status, None if status else find_holder(self.path, key)
 
     def _read(self, stamp: _Stamp, *, all_again: bool) -> None:
         reader = CheckpointReader(self.path)

@@ -36,6 +36,10 @@ function duration(seconds) {
   return `${Math.round(s / 86400)} days`;
 }
 
+function number(n, thing) {
+  return `${n} ${thing}${n === 1 ? "" : "s"}`;
+}
+
 function written(parameters) {
   return Object.entries(parameters).map(([name, value]) => `${name}=${value}`).join(", ");
 }
@@ -45,16 +49,15 @@ function written(parameters) {
 function showProgress() {
   const running = state.running;
   document.title = `${state.n_done}/${state.n_folds} · ${state.kind}`;
-  setText("title", `${state.kind}, search ${state.search}`);
+  setText("title", `${state.kind} of ${state.estimator}, search ${state.search}`);
   setText("checkpoint", state.checkpoint);
-  const isComplete = state.n_done === state.n_folds;
-  byId("state").className = running ? "running" : "";
-  const left = running && running.seconds_left !== null && !isComplete
+  byId("state").className = state.state === "running" ? "running" : "";
+  const left = running && running.seconds_left !== null && state.n_done < state.n_folds
     ? `, about ${duration(running.seconds_left)} left` : "";
-  const what = running ? "Running" : isComplete ? "Complete" : "Not running";
+  const what = state.state[0].toUpperCase() + state.state.slice(1);
   const more = running
     ? ` for ${duration(state.now - running.started)}${left} (process ${running.pid} on ${running.host})`
-    : isComplete ? "" : ": run the same script again to go on where it was.";
+    : state.state_text.slice(state.state.length);
   fill(byId("state"), element("b", what), element("span", more));
   byId("done").style.width = `${(100 * state.n_done) / Math.max(1, state.n_folds)}%`;
   byId("failed").style.width = `${(100 * state.n_failed) / Math.max(1, state.n_folds)}%`;
@@ -63,7 +66,7 @@ function showProgress() {
   const counts = [`${state.n_done} of ${state.n_folds} folds finished`];
   if (running && running.n_resumed) counts.push(`${running.n_resumed} of them in earlier runs`);
   if (state.n_failed) counts.push(`${state.n_failed} failed`);
-  counts.push(`${state.n_candidates} candidates on ${state.n_splits} splits`);
+  counts.push(`${number(state.n_candidates, "candidate")} on ${number(state.n_splits, "split")}`);
   setText("counts", counts.join(", "));
   setText("best", state.best === null
     ? "No candidate has all its folds yet."
@@ -108,7 +111,7 @@ function showErrors() {
     const more = error.n > error.folds.length ? ` and ${error.n - error.folds.length} more` : "";
     details.open = open.has(error.text);
     details.append(
-      element("summary", `${error.n} × ${error.last}`),
+      element("summary", `${error.n} × ${error.headline}`),
       element("p", `In ${folds}${more}`, "weak"),
       element("pre", error.text),
     );
@@ -168,7 +171,7 @@ function showFolds() {
   if (nodes.length !== body.rows.length || nodes.some((node, i) => node !== body.rows[i])) fill(body, ...nodes);
   byId("more").hidden = rows.length <= shownRows;
   const nComing = state.n_candidates - rows.length;
-  setText("coming", nComing > 0 ? `${nComing} more ${nComing === 1 ? "candidate" : "candidates"} to come.` : "");
+  setText("coming", nComing > 0 ? `${number(nComing, "more candidate")} to come.` : "");
   setText("more", `Show all ${rows.length} candidates`);
 }
 

@@ -7,6 +7,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna_dashboard import wsgi
 
+from .._texts import inert
 from .follower import Snapshot
 from .trials import ReadOnlyStorage, distributions, trials
 
@@ -63,8 +64,8 @@ class Plots:
             or any(finished.get(n) != what for n, what in self._finished.items())
         ):
             self.life += 1
-            name = f"{view.search.kind}, search {view.search.number}"
-            self._storage = ReadOnlyStorage(name, view.search.metric)
+            name = f"{inert(view.search.kind)}, search {view.search.number}"
+            self._storage = ReadOnlyStorage(name, inert(view.search.metric))
             self._app = wsgi(self._storage)
         self._distributions, self._finished = found, finished
         self._storage.replace(self._trials)

@@ -1,16 +1,21 @@
 """What is read off folds and candidates, by the page and by Optuna's dashboard."""
 
 import math
-import time
+import re
 
 from .._records import CandidateRecord, FoldRecord
 from .._results import SearchView
+from .._texts import inert
+
+# What Python puts above the frames, and an error as it writes it under them.
+_HEADER = "Traceback (most recent call last):"
+_ERROR = re.compile(r"[^\W\d][\w.<>]*: ")
+_LONGEST_HEADLINE = 300
 
 __all__ = [
     "fold_score",
+    "headline",
     "is_unchanged",
-    "last_line",
-    "local_time",
     "mean_score",
     "plain_parameters",
 ]
@@ -37,9 +42,17 @@ def mean_score(scores: list[float | None]) -> float | None:
     return mean if math.isfinite(mean) else None
 
 
-def last_line(error: str) -> str:
-    """Give what a traceback ends with."""
-    return (error.strip().splitlines() or [""])[-1][:300]
+def headline(error: str) -> str:
+    """Give the line of a traceback that names the error; its message may go on."""
+    lines = [line for line in error.split("\n") if line.strip()] or [""]
+    starts = [i for i, line in enumerate(lines) if line.rstrip() == _HEADER]
+    found = lines[-1]
+    if starts:  # frames are indented, an error is not
+        after = lines[starts[-1] + 1 :]
+        found = next((line for line in after if not line[0].isspace()), found)
+    else:
+        found = next(filter(_ERROR.match, lines), found)
+    return inert(found.strip())[:_LONGEST_HEADLINE]
 
 
 def is_unchanged(view: SearchView, last: SearchView | None, i: int) -> bool:
@@ -56,14 +69,4 @@ def is_unchanged(view: SearchView, last: SearchView | None, i: int) -> bool:
 
 def plain_parameters(candidate: CandidateRecord) -> dict[str, str]:
     """Give parameters as texts."""
-    return {name: str(value) for name, value in candidate.values().items()}
-
-
-def local_time(seconds: float | None) -> str | None:
-    """Give a point in time for people. None: not known, or out of the calendar."""
-    if seconds is None:
-        return None
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return None
+    return {inert(name): inert(value) for name, value in candidate.values().items()}

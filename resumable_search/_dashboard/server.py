@@ -19,6 +19,7 @@ from .._checkpoint.locations import find_checkpoint
 from .._checkpoint.reader import CheckpointReader
 from .._exceptions import ResumableSearchError
 from .._results import choose_search
+from .._texts import inert
 from .board import Board
 from .follower import Follower, Snapshot
 from .guard import Guard, is_loopback
@@ -115,7 +116,7 @@ class Dashboard:
         query = parse_qs(environ.get("QUERY_STRING", ""))
         life, version = (_number(query, name) for name in ("life", "version"))
         state = self._board.state(snapshot, life, version)
-        return {**state, "checkpoint": str(self._path)}
+        return {**state, "checkpoint": inert(self._path)}
 
     def _life(self) -> dict[str, Any]:
         return {"plots": None if self._plots is None else self._plots.life}
@@ -255,7 +256,5 @@ def serve(
                 f"'ssh -L {port}:127.0.0.1:{port} MACHINE'."
             )
         if find_spec("optuna_dashboard") is None:
-            announce(
-                "For plots of parameters: pip install 'resumable-search[dashboard]'."
-            )
+            announce("For plots of parameters: pip install optuna optuna-dashboard")
         server.serve_forever()

@@ -17,8 +17,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from .._records import CandidateRecord, FoldRecord
 from .._results import SearchView
+from .._texts import inert
 from .follower import Snapshot
-from .readings import fold_score, is_unchanged, last_line, mean_score
+from .readings import fold_score, headline, is_unchanged, mean_score
 
 __all__ = ["ReadOnlyStorage", "distributions", "trials"]
 
@@ -106,7 +107,8 @@ def distributions(
     values: dict[str, dict[str, Any]] = {}
     for candidate in candidates:
         for name, value in candidate.values().items():
-            values.setdefault(name, {})[repr(value)] = _value(value)
+            known = _value(value)
+            values.setdefault(inert(name), {})[repr(known)] = known
     return {name: _distribution(list(v.values())) for name, v in values.items()}
 
 
@@ -127,7 +129,7 @@ def _value(value: Any) -> Any:
     if is_number and not isinstance(value, bool):
         # Larger integers would not be the same as numbers of JavaScript.
         return value if math.isfinite(value) and abs(value) < 2**53 else str(value)
-    return value
+    return inert(value) if isinstance(value, str) else value
 
 
 def trials(
@@ -190,7 +192,8 @@ def _trial(
     records = [record for fold in folds for record in (fold or {}).values()]
     began = min((r.started for r in records if r.started is not None), default=None)
     ended = max((r.finished for r in records if r.finished is not None), default=None)
-    values = {n: _value(v) for n, v in view.candidates[number].values().items()}
+    named = view.candidates[number].values().items()
+    values = {inert(name): _value(value) for name, value in named}
     return FrozenTrial(
         number=number,
         trial_id=number,
@@ -224,7 +227,7 @@ def _notes(
         )
     errors = [record.error for record in records if record.error]
     if errors:
-        notes["error"] = last_line(errors[-1])
+        notes["error"] = headline(errors[-1])
     return notes
 
 

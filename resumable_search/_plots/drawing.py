@@ -40,7 +40,7 @@ def new_axes(what: str, ax: "Axes | None", height: float = 4.2) -> "Axes":
     except ImportError as exc:
         raise ImportError(
             f"{what} requires matplotlib. You can install it with "
-            "'pip install resumable-search[plots]' or 'pip install matplotlib'."
+            "'pip install matplotlib'."
         ) from exc
     if ax is not None:
         return ax

@@ -63,17 +63,34 @@ def test_a_search_is_followed_while_it_runs_is_killed_and_goes_on(
     wait(browser, lambda: "value=" in text(browser, "#workers tbody"))
     first.send_signal(signal.SIGKILL)
     first.wait()
-    wait(browser, lambda: text(browser, "#state b") == "Not running")
+    wait(browser, lambda: text(browser, "#state b") == "Died")
+    assert "fit it again to go on" in text(browser, "#state")
     at_the_kill = n_done(browser)
     assert at_the_kill < 30
     second = script(SEARCH, tmp_path / "log", 12)
     wait(browser, lambda: n_done(browser) > at_the_kill)
     assert second.wait(120) == 0
-    wait(browser, lambda: text(browser, "#state b") == "Complete")
+    wait(browser, lambda: text(browser, "#state b") == "Finished")
     assert text(browser, "#counts").startswith("36 of 36 folds finished")
     assert len(browser.find_elements("css selector", "#folds tbody tr")) == 12
     assert len(browser.find_elements("css selector", "#folds .fold.d")) == 36
     assert errors(browser) == []
+
+
+def test_a_search_that_was_not_finished_is_told_of(browser, dashboard, path):
+    """With its estimator, how it ended, and what to do; failed folds are no end."""
+    write_search(path, [{"a": 1}], {(0, 0): None, (0, 1): 0.5})
+    browser.get(dashboard().url)
+    wait(browser, lambda: text(browser, "#state b") == "Stopped")
+    assert text(browser, "h1") == (
+        "ResumableGridSearchCV of sklearn.svm._classes.SVC, search 1"
+    )
+    assert text(browser, "#counts").endswith("1 candidate on 3 splits")
+    write_search(path, [{"a": 1}], {(0, 2): 0.5})
+    wait(browser, lambda: text(browser, "#state b") == "Finished")
+    assert text(browser, "#state").endswith(
+        "fit it again to try the failed folds again"
+    )
 
 
 def test_workers_are_shown_as_the_status_tells_of_them(browser, dashboard, path):

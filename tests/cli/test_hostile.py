@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from resumable_search import ResumableGridSearchCV
-from resumable_search._cli.output import inert
+from resumable_search._texts import inert
 from resumable_search.cli import main
 from tests import fakes
 from tests.cli.conftest import search

@@ -16,6 +16,7 @@ from resumable_search._checkpoint.reader import CheckpointReader
 from resumable_search._checkpoint.status_files import remove_status, write_status
 from resumable_search._records import LiveStatus, LiveWorker
 from tests import fakes
+from tests.checkpoints import write_search
 from tests.cli.conftest import search
 
 
@@ -261,6 +262,64 @@ def test_long_parameters_are_broken_at_eighty_columns(cli, tmp_path, log, comman
     together = "".join("".join(line.split()) for line in lines)
     assert f"the_first_of_them={'a' * 50}," in together
     assert f"the_second_of_them={'b' * 50}" in together
+
+
+NUMBERS = {"accuracy": 0.123456, "neg_log_loss": -0.654321}
+LONG = {"the_first_of_them": "a" * 30, "the_second_of_them": "b" * 30}
+
+
+@pytest.fixture
+def two_metrics(tmp_path):
+    """Give a file with a search of two metrics, of which one candidate is known."""
+    path = tmp_path / "metrics.sqlite"
+    scores = {(0, 0): NUMBERS, (0, 1): NUMBERS}
+    write_search(path, [LONG], scores, n_splits=2, scorers=[*NUMBERS], n_candidates=16)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "left_out"),
+    [
+        (120, ["mean accuracy", "std accuracy", "mean neg_log_loss"], []),
+        (100, ["std accuracy", "mean neg_log_loss"], ["std neg_log_loss"]),
+        (60, ["mean accuracy"], ["std accuracy", "mean neg_log_loss"]),
+    ],
+)
+def test_columns_give_way_to_parameters(cli, two_metrics, width, shown, left_out):
+    """A line says which; no number is cut."""
+    lines = cli("results", two_metrics, env={"COLUMNS": str(width)}).stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    text = " ".join(lines)
+    assert all(heading in lines[0] for heading in shown)
+    assert not any(heading in lines[0] for heading in left_out)
+    assert ("Left out: " in text) == bool(left_out)
+    assert all(heading in text.partition("Left out: ")[2] for heading in left_out)
+    assert len(lines[1]) - lines[1].index("the_first") >= 17
+    assert "0.123456" in lines[1]
+    assert ("-0.654321" in lines[1]) == ("mean neg_log_loss" in shown)
+
+
+@pytest.mark.parametrize("width", [36, 20])
+def test_where_no_table_has_room_each_cell_has_a_line(cli, two_metrics, width):
+    """All is there, and digits stay whole."""
+    env = {"COLUMNS": str(width)}
+    lines = cli("results", two_metrics, env=env).stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    assert {"2/2", "0.123456", "-0.654321"} <= set(words)
+    listed = cli("list", two_metrics, env=env).stdout
+    assert "folds      2/32\n" in listed
+    assert "GridSearchCV" in "".join(listed.split())
+
+
+def test_results_tell_of_candidates_to_come(cli, two_metrics, checkpoint):
+    """Below a table and apart from it; other formats are for programs."""
+    result = cli("results", two_metrics)
+    assert result.stderr == "15 more candidates to come.\n"
+    assert cli("results", two_metrics, "--all-columns").stderr == result.stderr
+    assert cli("results", two_metrics, "--csv").stderr == ""
+    assert cli("results", two_metrics, "--json").stderr == ""
+    assert cli("results", checkpoint).stderr == ""
 
 
 def test_errors_show_the_same_traceback_once(cli, checkpoint):

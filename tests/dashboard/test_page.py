@@ -1,5 +1,6 @@
 """The page follows a search, whatever happens to it, and changes nothing."""
 
+import json
 import os
 import socket
 import sys
@@ -9,9 +10,12 @@ from importlib.resources import files
 import pytest
 
 from resumable_search import CheckpointError, ResumableSearchError
+from resumable_search._checkpoint.locks import SearchLock
 from resumable_search._checkpoint.status_files import remove_status, write_status
+from resumable_search._dashboard.readings import headline
 from resumable_search._dashboard.server import make_server
 from resumable_search._records import LiveStatus, LiveWorker
+from resumable_search._texts import inert
 from tests.checkpoints import all_folds, write_search
 
 GRID = [{"a": 1}, {"a": 2}, {"a": 3}]
@@ -70,9 +74,69 @@ def test_errors_are_grouped_by_their_traceback(path, dashboard):
     errors = {(0, 0): "Traceback:\nOne: x", (1, 0): "Two: y", (2, 0): "Two: y"}
     write_search(path, GRID, failed, errors=errors)
     first, second = dashboard().state()["errors"]
-    assert (first["last"], first["n"]) == ("Two: y", 2)
+    assert (first["headline"], first["n"]) == ("Two: y", 2)
     assert first["folds"] == [[1, 0], [2, 0]]
-    assert (second["last"], second["text"]) == ("One: x", "Traceback:\nOne: x")
+    assert (second["headline"], second["text"]) == ("One: x", "Traceback:\nOne: x")
+
+
+HEADER = "Traceback (most recent call last):"
+FRAME = '  File "a.py", line 1, in f\n    work()'
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (f"{HEADER}\n{FRAME}\nValueError: bad\nGot: 3\n  in all", "ValueError: bad"),
+        (f"{HEADER}\n{FRAME}\nm.f.<locals>.Odd: a\n\nb", "m.f.<locals>.Odd: a"),
+        (f"{HEADER}\n{FRAME}\nMemoryError\n", "MemoryError"),
+        (
+            f"{HEADER}\n{FRAME}\nKeyError: 1\n\nDuring handling of the above "
+            "exception, another exception occurred:\n\n"
+            f"{HEADER}\n{FRAME}\nRuntimeError: 2\nmore",
+            "RuntimeError: 2",
+        ),
+        (
+            "FoldTimeoutError: It took long.\nGive it more.",
+            "FoldTimeoutError: It took long.",
+        ),
+        (f"{HEADER}\n{FRAME}", "work()"),
+        ("no traceback\nat all", "at all"),
+        ("", ""),
+    ],
+)
+def test_the_headline_of_an_error_names_it(error, expected):
+    """Its message may go on for lines, and another error may have led to it."""
+    assert headline(error) == expected
+
+
+def test_a_search_whose_folds_failed_has_finished(path, dashboard):
+    """Its text says what fitting it again would do."""
+    write_search(path, GRID, all_folds(3) | {(2, 1): None})
+    state = dashboard().state()
+    assert state["state"] == "finished"
+    assert state["state_text"].endswith("; fit it again to try the failed folds again")
+    write_search(path, GRID, {(2, 1): 0.5})
+    assert dashboard().state()["state_text"] == "finished"
+
+
+def test_stopped_and_died_are_told_apart(path, dashboard):
+    """A process that was killed leaves its name, one that stops does not."""
+    write_search(path, GRID, {(0, 0): 0.5})
+    client = dashboard()
+    state = client.state()
+    assert state["state"] == "stopped"
+    assert state["state_text"].startswith("stopped before its end (started ")
+    lock = SearchLock(path, KEY)
+    lock.acquire()
+    state = client.state()
+    assert (state["state"], state["running"]) == ("running", None)
+    holder = path.with_name(f".{path.name}.locks") / f"{KEY}.holder"
+    left = holder.read_bytes()
+    lock.release()
+    holder.write_bytes(left)
+    state = client.state()
+    assert state["state"] == "died"
+    assert f"died (process {os.getpid()} on " in state["state_text"]
 
 
 def test_only_what_has_changed_is_sent_again(path, dashboard):
@@ -267,6 +331,31 @@ def test_other_sites_can_link_here_but_read_nothing(path, dashboard):
     assert "Access-Control-Allow-Origin" not in headers
 
 
+def test_what_a_terminal_would_obey_is_spelled_out(path, dashboard):
+    """Changes of the direction of writing too; a traceback keeps its lines."""
+    evil = "\x1b[2J\x07\u202eevil\u2066\x00"
+    write_search(
+        path,
+        [{evil: evil}],
+        {(0, 0): None, (0, 1): 0.5},
+        errors={(0, 0): f"{HEADER}\n{FRAME}\n{evil}: {evil}\r\n{evil}"},
+        kind=evil,
+        estimator=evil,
+        scorers=[evil],
+    )
+    worker = LiveWorker(number=0, pid=1, device=evil, candidate=0, split=2)
+    say(path, host=evil, workers=(worker,))
+    state = dashboard().state()
+    texts = json.dumps(state, ensure_ascii=False)
+    for part in ("kind", "estimator", "metric"):
+        assert state[part] == inert(evil)
+    assert state["rows"][0]["parameters"] == {inert(evil): inert(evil)}
+    assert inert(evil) in state["errors"][0]["headline"]
+    assert state["errors"][0]["text"].count("\n") == 4
+    assert texts.isprintable()
+    assert not any(f"\\u00{code}" in texts for code in ("00", "07", "1b"))
+
+
 def test_the_page_works_without_a_network():
     """It asks nobody but its server, and runs no script but its own."""
     for file in files("resumable_search._dashboard").iterdir():
@@ -309,6 +398,7 @@ def test_serving_announces_the_address_and_who_can_reach_it(path, script):
         """
         import os, signal, sys, threading
         from resumable_search._dashboard.server import serve
+        sys.modules["optuna_dashboard"] = None  # as if it were not installed
         threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
         def announce(text):
             print(text)
@@ -319,4 +409,5 @@ def test_serving_announces_the_address_and_who_can_reach_it(path, script):
     out, errors = process.communicate(timeout=60)
     assert out.startswith("http://0.0.0.0:")
     assert "Others can reach this page" in out
+    assert "For plots of parameters: pip install optuna optuna-dashboard\n" in out
     assert (process.returncode, errors) == (0, "")

@@ -62,6 +62,16 @@ def test_the_space_is_inferred_from_the_values(path, dashboard, values, expected
     assert space["distribution"].items() >= fields.items()
 
 
+def test_names_and_values_are_shown_spelled_out(path, dashboard):
+    """As on the page: nothing in them changes the direction of writing."""
+    evil = "\u202eevil\x1b"
+    write_search(path, [{evil: evil}, {evil: "b"}], all_folds(2), scorers=[evil])
+    (trial, _) = trials(dashboard())
+    (parameter,) = trial["params"]
+    told = r"\u202eevil\x1b"
+    assert (parameter["name"], parameter["param_external_value"]) == (told, told)
+
+
 def test_a_mean_that_is_no_number_is_a_failure(path, dashboard):
     """Optuna knows no complete trial without a value."""
     write_search(path, GRID[:1], all_folds(1, score=lambda c, s: float("nan")))

@@ -334,3 +334,4 @@ def test_without_matplotlib_the_message_says_how_to_install_it(path, script):
     )
     _, errors = process.communicate(timeout=60)
     assert "SearchProgressDisplay requires matplotlib. You can install it" in errors
+    assert "'pip install matplotlib'" in errors
