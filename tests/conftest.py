@@ -17,10 +17,12 @@ from sklearn.datasets import load_iris
 from resumable_search._engine import resting as _resting
 from tests.fake_mps import fake, place  # noqa: F401 - fixtures
 
-# A shell starts what it puts into the background with Ctrl-C ignored, which would be
-# handed on to the scripts that tests interrupt.
+# A shell starts what it puts into the background with Ctrl-C ignored, and nohup what it
+# runs with SIGHUP; that would be handed on to the scripts that tests stop.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
