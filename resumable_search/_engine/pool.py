@@ -36,11 +36,11 @@ import logging
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing.connection import wait as wait_for_any
 from typing import Any
 
-from .._exceptions import WorkerError, WorkerStartError
+from .._exceptions import WorkerError
 from .._frameworks.hooks import is_out_of_memory
 from .._gpu.devices import Device, SlotPlan
 from .._gpu.mps import MpsDaemon, is_shared_fault
@@ -48,8 +48,9 @@ from .._records import FoldOutcome, FoldTask, RunningTask
 from . import outcomes as _outcomes
 from .deaths import Deaths
 from .layout import lay_out
-from .process import WorkerProcess, worker_command
+from .process import WorkerProcess
 from .slots import Attempt, SharedDevice, Slot
+from .starts import START_SECONDS, Starts
 
 __all__ = ["WorkerPool"]
 
@@ -59,15 +60,6 @@ _log = logging.getLogger(__name__)
 #: parent while that commits. Folds that take longer are handed out one at a time.
 _SECONDS_AHEAD = 0.02
 _MOST_AHEAD = 32
-
-_MOST_FAILED_STARTS = 5
-
-# Seconds after which to try again, where no process can be started.
-_START_PAUSE = 1.0
-
-#: Seconds in which a worker has to begin. It imports scikit-learn, from a slow disk
-#: perhaps; one that takes longer hangs.
-START_SECONDS = 300.0
 
 # Seconds between looks at processes on systems that cannot wait for their end.
 _LONGEST_WAIT = 1.0
@@ -99,8 +91,7 @@ class WorkerPool:
         self._slots, self._shared = lay_out(plans, environment, daemons or {})
         self._finished: list[FoldOutcome] = []
         self._fold_seconds: float | None = None
-        self._failed_starts = 0
-        self._next_start = 0.0
+        self._starts = Starts()
         self._deaths = Deaths()
         self._takes_newest = False
         # Raised when all outcomes have been given: what is finished is not lost.
@@ -138,8 +129,8 @@ class WorkerPool:
         deadline = None if timeout is None else time.monotonic() + timeout
         wake = list(wake)
         while True:
-            if self._error is not None and not self._finished:
-                error, self._error = self._error, None
+            error = self._error or self._starts.error
+            if error is not None and not self._finished:
                 raise error
             self.feed()
             self._share_out()
@@ -164,7 +155,7 @@ class WorkerPool:
     def feed(self) -> None:
         """Hand out queued tasks, starting workers where some are missing."""
         for shared in self._shared.values():
-            self._start(shared.feed)
+            self._starts.attempt(shared.feed)
         for slot in self._slots:
             slot.succeed()
         slots = [slot for slot in self._slots if not self._is_reserved(slot)]
@@ -172,7 +163,7 @@ class WorkerPool:
         n_missing -= sum(slot.process is not None for slot in slots)
         for slot in slots:
             if slot.process is None and n_missing > 0:
-                self._start(slot.start)
+                self._starts.attempt(slot.start)
                 n_missing -= 1
         ahead = self._n_ahead()
         # Round by round, so that nobody gets a second task before all have one.
@@ -183,7 +174,7 @@ class WorkerPool:
 
     def reap(self) -> None:
         """Forget the workers that have ended while the pool was at rest."""
-        self._failed_starts = 0
+        self._starts.forget()
         self._deaths.forget()
         self._is_closing = False
         self._listen(0.0)
@@ -301,7 +292,7 @@ class WorkerPool:
 
     def _handle(self, slot: Slot, kind: str, *content: Any) -> None:
         if kind in ("hello", "warm"):
-            self._failed_starts = 0
+            self._starts.forget()
             slot.note_begin()
         elif kind == "bye":
             slot.says_bye = True
@@ -442,7 +433,7 @@ class WorkerPool:
         _log.warning("Worker %d (process %d) %s", slot.number, process.pid, ending)
         if not process.has_begun:
             self._put_back(attempts)
-            self._note_failed_start(ending)
+            self._starts.note_failed(ending)
             return
         running, *waiting = attempts
         self._put_back(waiting)
@@ -471,27 +462,3 @@ class WorkerPool:
             self._keep_for(shared, again)
         else:
             self._requeue(slot, again)
-
-    def _start(self, start: Callable[[], None]) -> None:
-        """Start a worker; where none can be started now, try again in a second."""
-        if time.monotonic() < self._next_start:
-            return
-        try:
-            start()
-        except OSError as exc:  # no memory, no more processes, no more files
-            self._next_start = time.monotonic() + _START_PAUSE
-            self._note_failed_start(f"could not be started at all ({exc})", exc)
-
-    def _note_failed_start(
-        self, ending: str, cause: BaseException | None = None
-    ) -> None:
-        self._failed_starts += 1
-        if self._failed_starts < _MOST_FAILED_STARTS:
-            return
-        self._error = self._error or WorkerStartError(
-            f"Worker processes do not start: {self._failed_starts} in a row ended "
-            f"before their first fold, the last one {ending}. The likely cause "
-            "stands in what they wrote to standard error above; the command was "
-            f"{worker_command()}."
-        )
-        self._error.__cause__ = self._error.__cause__ or cause
