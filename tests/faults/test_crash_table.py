@@ -427,13 +427,22 @@ SCRIPT = """
 def test_what_a_fold_has_started_ends_with_a_killed_parent(script, log):
     """No process is left two seconds after a SIGKILL of the search."""
     process = script(SCRIPT, log, "Messy", 30)
-    wait_for_fits(log, 2)
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while (n := n_sleepers(process)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert n == 2  # one in each worker
     children = psutil.Process(process.pid).children(recursive=True)
-    assert sum("time.sleep(300)" in " ".join(p.cmdline()) for p in children) == 2
     os.kill(process.pid, signal.SIGKILL)
     _, alive = psutil.wait_procs(children, timeout=2)
     assert not alive
+
+
+def n_sleepers(process):
+    n = 0
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            n += "time.sleep(300)" in " ".join(child.cmdline())
+    return n
 
 
 def wait_for_fits(log, n, process=None):
