@@ -6,9 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from sklearn.model_selection import GridSearchCV
 
 from resumable_search._checkpoint.status_files import read_status
@@ -130,9 +128,11 @@ def test_a_search_in_a_notebook_has_one_output(log, monkeypatch):
     """It is replaced in its place, not written again and again."""
     monkeypatch.setenv("PYTHONPATH", ROOT)
     source = SCRIPT.format(log=log, seconds=0.5, verbose=1)
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     updates = []
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client = nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3")
     process = client.process_message
 
     def note(message, *arguments, **options):
