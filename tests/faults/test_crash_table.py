@@ -8,6 +8,7 @@ in every key but the times, no process is left, and the checkpoint is sound.
 import contextlib
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 from resumable_search import (
+    CheckpointError,
     FoldTimeoutError,
     ResumableGridSearchCV,
     WorkerDiedError,
@@ -503,5 +505,6 @@ def kill_if_there(process):
 def finished_folds():
     try:
         return int(sum(read_results()["n_completed"]))
-    except Exception:  # it was killed before it made one
+    except CheckpointError as exc:  # it was killed before it had made one
+        assert re.search("does not exist|is empty|holds no search", str(exc)), exc
         return 0
