@@ -77,9 +77,7 @@ class _RunningFit:
         if search.save_epochs is not None or watchers:
             save_epochs()
         if search.verbose and search.refit:
-            say(
-                "[resumable_search] All folds are done. The best candidate is refitted."
-            )
+            say("[resumable_search] Now the best candidate is refitted.")
         self.until_end.enter_context(_folds.refit(fold))
         self.until_end.push(lambda *raised: _end_refit(search, session, raised))
 
