@@ -713,6 +713,7 @@ def test_a_fold_killed_ten_times_ends_as_an_undisturbed_one(keras_process, tmp_p
     assert result["warnings"] == []
 
 
+@pytest.mark.slow
 def test_each_epoch_can_be_gone_on_from(keras_process, tmp_path):
     """The state of any epoch leads to the same end, which saving does not change."""
     result = keras_process.run("every_epoch", arguments={"directory": str(tmp_path)})

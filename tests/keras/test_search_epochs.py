@@ -89,6 +89,7 @@ def run(process):
     return process.returncode, out, err
 
 
+@pytest.mark.slow
 def test_folds_and_the_refit_go_on_from_their_epochs(script, tmp_path):
     """Killed in a fold and in the refit, the end is that of an undisturbed search."""
     log, mark = tmp_path / "epochs", tmp_path / "mark"
@@ -125,6 +126,7 @@ def build(meta, units):
     return model
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_workers(tmp_path):
     """Equal seeds give equal scores to the bit, whatever the number and the order."""
     X, y = load_iris(return_X_y=True)
