@@ -27,8 +27,10 @@ __all__ = ["WorkerProcess", "start", "worker_command"]
 # The child sets its path before it imports anything that could be shadowed.
 _BOOTSTRAP = (
     "import sys; sys.path[:] = sys.argv[3:]; "
+    "from resumable_search._engine.lifeline import end_with_parent; "
+    "end_with_parent(int(sys.argv[2])); "
     "from resumable_search._engine.worker import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]))"
+    "main(int(sys.argv[1]))"
 )
 
 _READ_BYTES = 1 << 16

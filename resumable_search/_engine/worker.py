@@ -26,7 +26,6 @@ import contextlib
 import os
 import pickle
 import select
-import signal
 import sys
 import threading
 import time
@@ -59,8 +58,6 @@ IDLE_SECONDS = 300.0
 
 #: Packages whose versions are noted beside a score, if the fold imported them.
 _VERSIONED = ("sklearn", "numpy", "scipy", "keras", "tensorflow", "torch", "jax")
-
-_PR_SET_PDEATHSIG = 1
 
 
 class _Inbox:
@@ -286,26 +283,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _end_with_parent(parent: int) -> None:
-    """Have this process killed when the parent dies, however it dies."""
-    if sys.platform == "linux":
-        import ctypes  # Linux alone needs it
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(0)
-
-    if os.getppid() != parent:
-        os._exit(0)
-    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
-
-
-def main(connection_fd: int, parent: int) -> None:
+def main(connection_fd: int) -> None:
     """Run folds until the parent closes the pipe, or for want of work."""
-    _end_with_parent(parent)
     inbox = _Inbox(Connection(connection_fd))
     # Before the estimator's code runs, and not line by line: pipes are not
     # terminals, and a flush follows each fold.
