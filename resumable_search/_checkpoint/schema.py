@@ -7,11 +7,12 @@ checkpoint of the old format under ``tests/data``.
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .._exceptions import CheckpointFormatError
-from .errors import damaged
+from .errors import BUSY_SECONDS, damaged
 from .strangers import check_pages, check_schema, lock_down
 
 __all__ = ["FORMAT", "prepare", "prepare_to_read", "transaction"]
@@ -202,7 +203,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     is_new = _check(db, path) is None
     if not is_new:
         check_pages(db, path)
-    db.execute("PRAGMA journal_mode = WAL")
+    _use_wal(db)
     # Each commit is synced to the disk before it returns.
     db.execute("PRAGMA synchronous = FULL")
     if is_new:
@@ -210,6 +211,23 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     _migrate(db)
     # After a migration, which drops tables that others refer to.
     db.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Set the mode, however many other processes do so in the same moment.
+
+    SQLite reads before it writes here, and does not wait where two have read.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
