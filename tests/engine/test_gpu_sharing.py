@@ -174,6 +174,7 @@ def test_out_of_memory_in_a_scorer(machine, data, log):
     assert list(found.cv_results_["mean_test_score"]) == [1.0]
 
 
+@pytest.mark.slow
 def test_an_abort_on_a_shared_gpu_is_tried_again_alone(machine, data, log):
     """Libraries abort where they find no memory; that costs a try."""
     machine(1, context=0)

@@ -136,6 +136,7 @@ def test_one_worker_needs_no_daemon(fake, place, data, log):
     assert {note[3] for note in notes(log)} == {"False"}
 
 
+@pytest.mark.slow
 def test_a_shared_fault_costs_nobody_a_try(fake, place, data, log):
     """All folds that were running are tried again alone; who caused it fails alone."""
     with (

@@ -401,7 +401,10 @@ def test_balanced_class_weight():
     [
         (2, "binary_crossentropy", "sigmoid"),
         (3, keras.losses.BinaryCrossentropy(from_logits=True), None),
-        (3, keras.losses.BinaryFocalCrossentropy(), "sigmoid"),
+        pytest.param(
+            *(3, keras.losses.BinaryFocalCrossentropy(), "sigmoid"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_multilabel_targets(n_labels, loss, activation):
@@ -1071,7 +1074,9 @@ def test_scikit_learn_knows_the_types():
     assert type(cv).__name__ == "StratifiedKFold"
 
 
-@pytest.mark.parametrize("grid_key", ["epochs", "fit__epochs"])
+@pytest.mark.parametrize(
+    "grid_key", ["epochs", pytest.param("fit__epochs", marks=pytest.mark.slow)]
+)
 def test_grid_search(grid_key):
     """Every kind of parameter reaches the fits of a grid search."""
     grid = {"model__units": [2, 3], grid_key: [1, 2], "batch_size": [45]}

@@ -406,6 +406,7 @@ def killed_once(mark):
     return [Kill()]
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_search_over_keras_models_draws_its_curves(monkeypatch, tmp_path):

@@ -94,6 +94,7 @@ def test_the_directory_stays_when_the_fold_was_killed(data, log):
     assert folders() == []
 
 
+@pytest.mark.slow
 def test_a_changed_candidate_finds_an_empty_directory(data, log):
     """So does changed data: a directory belongs to one fold."""
     with pytest.raises(ValueError, match="All the 2 fits failed"):

@@ -124,6 +124,7 @@ def test_others_can_look_on_while_a_search_runs(start, terminal, log, tmp_path):
     assert list(locks.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_search_in_a_notebook_has_one_output(log, monkeypatch):
     """It is replaced in its place, not written again and again."""
     monkeypatch.setenv("PYTHONPATH", ROOT)

@@ -92,7 +92,9 @@ def test_a_moved_and_reformatted_script_resumes(script, log):
             "estimator.scale(1.0)",
             marks=pytest.mark.slow,
         ),
-        ("X = np.arange(40.0)", "X = np.arange(1, 41.0)"),
+        pytest.param(
+            "X = np.arange(40.0)", "X = np.arange(1, 41.0)", marks=pytest.mark.slow
+        ),
         pytest.param(
             "y = np.array([0, 1]", "y = np.array([1, 0]", marks=pytest.mark.slow
         ),
@@ -106,7 +108,7 @@ def test_changed_code_or_data_runs_everything(script, log, old, new):
     assert run(script, quick.replace(old, new), log)[0] == "0 24"
 
 
-@pytest.mark.parametrize("n_before", [1, 9])
+@pytest.mark.parametrize("n_before", [pytest.param(1, marks=pytest.mark.slow), 9])
 def test_a_killed_script_runs_only_what_is_missing(script, log, n_before):
     """After a SIGKILL the same script ends with the same scores."""
     process = script(SCRIPT, log)

@@ -323,6 +323,7 @@ def test_nobody_is_listened_to_without_verbosity(log, tmp_path):
     assert status == 0
 
 
+@pytest.mark.slow
 def test_input_from_a_pipe_is_never_read(script, log):
     """It belongs to the script."""
     source = SCRIPT + FIT + "    print('read', sys.stdin.read())\n"
@@ -332,6 +333,7 @@ def test_input_from_a_pipe_is_never_read(script, log):
     assert process.returncode == 0, err
 
 
+@pytest.mark.slow
 def test_a_search_in_the_background_of_a_terminal_goes_on(log, tmp_path):
     """Reading there would stop the process."""
     source = """
@@ -355,6 +357,7 @@ def test_a_search_in_the_background_of_a_terminal_goes_on(log, tmp_path):
 # Notebooks
 
 
+@pytest.mark.slow
 def test_the_interrupt_button_of_a_notebook_stops_the_search(
     tmp_path, log, monkeypatch
 ):
