@@ -1,9 +1,11 @@
 """Tell a library's code, which is known by its name, from the user's own.
 
 Code counts as a library's when its module lies in the standard library, in
-``site-packages`` or in this package; all else is the user's.
+``site-packages`` or in this package, or was installed into another directory
+(``pip install --target``); all else is the user's.
 """
 
+import contextlib
 import functools
 import sys
 import sysconfig
@@ -33,7 +35,22 @@ def is_library_file(file: str) -> bool:
     path = Path(file).resolve()
     if {"site-packages", "dist-packages"} & set(path.parts):
         return True
-    return any(path.is_relative_to(root) for root in _LIBRARY_ROOTS)
+    if any(path.is_relative_to(root) for root in _LIBRARY_ROOTS):
+        return True
+    # What is installed in place (pip install -e) is in the record of no directory.
+    roots = {Path(place).resolve() for place in sys.path} & set(path.parents)
+    return any(path.relative_to(r).parts[0] in _installed_in(r) for r in roots)
+
+
+@functools.lru_cache(maxsize=256)
+def _installed_in(directory: Path) -> frozenset[str]:
+    """Name the packages and modules that an installer has put into a directory."""
+    names = set()
+    for record in directory.glob("*.dist-info/RECORD"):
+        with contextlib.suppress(OSError):
+            for line in record.read_text(errors="replace").splitlines():
+                names.add(line.partition(",")[0].partition("/")[0])
+    return frozenset(names)
 
 
 def is_library(module_name: str | None) -> bool:

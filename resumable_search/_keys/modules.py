@@ -10,6 +10,9 @@ from .bytecode import Code, normalise
 from .encoding import encode_bytes, encode_str, named, node
 from .library_code import is_library, is_library_file
 
+#: Digest of a module's source -> what it does.
+_codes: dict[bytes, Code] = {}
+
 
 def encode_module(module: types.ModuleType) -> bytes:
     """Key a module that is itself a value: a library's by name, else by its source."""
@@ -51,12 +54,20 @@ def _source_keys(names: Iterable[str]) -> Iterator[bytes]:
         if not spec.origin.endswith(".py"):
             keys[name] = encode_bytes(hashlib.sha256(content).digest())
             continue
-        code = normalise(compile(content, "module", "exec", dont_inherit=True))
+        code = _code_of(content)
         keys[name] = code.key
         package = name if spec.submodule_search_locations else name.rpartition(".")[0]
         todo += _absolute_imports(code, package)
     for name in sorted(keys):
         yield encode_str(name) + keys[name]
+
+
+def _code_of(source: bytes) -> Code:
+    """Give what a module does. Many functions may import the same ones."""
+    digest = hashlib.sha256(source).digest()
+    if digest not in _codes:
+        _codes[digest] = normalise(compile(source, "module", "exec", dont_inherit=True))
+    return _codes[digest]
 
 
 def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:

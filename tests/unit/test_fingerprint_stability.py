@@ -322,6 +322,31 @@ VALUES = {k: v for k, v in globals().items() if k in (
     assert same == ["unrelated"]
 
 
+def test_what_pip_has_put_elsewhere_counts_by_its_name(tmp_path):
+    """As in site-packages, and unlike a package of one's own beside it."""
+    script = """
+def library(x):
+    from installed.part import f
+    return f(x)
+def own(x):
+    from beside import f
+    return f(x)
+VALUES = {k: v for k, v in globals().items() if k in ("library", "own")}
+"""
+    (tmp_path / "installed").mkdir()
+    record = tmp_path / "installed-1.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("installed/__init__.py,,\ninstalled/part.py,,\n")
+    found = []
+    for number in (1, 2):
+        for name in ("installed/part", "beside"):
+            (tmp_path / f"{name}.py").write_text(f"def f(x):\n    return {number}\n")
+        (tmp_path / "installed" / "__init__.py").write_text(f"n = {number}\n")
+        found.append(run(tmp_path, script))
+    assert found[0]["library"] == found[1]["library"]
+    assert found[0]["own"] != found[1]["own"]
+
+
 def relocated(source):
     """Compile with every expression on a line of its own, the worst formatting."""
     tree, lines = ast.parse(source), itertools.count(1)
