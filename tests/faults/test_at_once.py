@@ -41,6 +41,30 @@ def start_together(tmp_path, directories, seconds, **variables):
     ]
 
 
+@pytest.fixture
+def run_many(tmp_path):
+    """Give a function that runs code in several processes; none of them is left."""
+    processes = []
+
+    def run_many(n_processes, code, *arguments):
+        command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+        for _ in range(n_processes):
+            process = subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env=checks.environment(),
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            processes.append(process)
+        return processes
+
+    yield run_many
+    for process in processes:
+        with process:
+            process.kill()
+
+
 @pytest.mark.parametrize("n", [2, pytest.param(8, marks=pytest.mark.faults)])
 def test_of_the_same_search_started_at_once_one_runs(tmp_path, n):
     """The others say who it is; each fold runs once; all of it is used later."""
@@ -93,19 +117,10 @@ OPEN = """
 """
 
 
-def test_processes_can_make_one_checkpoint_at_once(tmp_path):
+def test_processes_can_make_one_checkpoint_at_once(run_many, tmp_path):
     """Whoever comes first, all of them can write to it."""
     n_processes, n_rounds = 4, 20
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(OPEN), str(n_rounds)],
-            cwd=tmp_path,
-            env=checks.environment(),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(n_processes)
-    ]
+    processes = run_many(n_processes, OPEN, n_rounds)
     for i in range(n_rounds):
         (tmp_path / f"go-{i}").touch()
         while len(list(tmp_path.glob(f"done-{i}-*"))) < n_processes:
@@ -140,19 +155,9 @@ LOCK = """
 
 
 @pytest.mark.faults
-def test_a_lock_that_is_released_is_never_held_twice(tmp_path):
+def test_a_lock_that_is_released_is_never_held_twice(run_many):
     """Though its file is removed each time, while others may have it open."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(LOCK), "300"],
-            cwd=tmp_path,
-            env=checks.environment(),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for process in processes:
+    for process in run_many(4, LOCK, 300):
         _, errors = process.communicate()
         assert process.returncode == 0, errors
 
