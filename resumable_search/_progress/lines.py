@@ -86,7 +86,8 @@ def status_line(status: LiveStatus) -> str:
 
 def counts_text(status: LiveStatus) -> str:
     """Say how many folds there are of which kind."""
-    text = f"{status.n_done}/{status.n_total} folds done"
+    n_done = status.n_done - status.n_failed  # as in "resumable-search status"
+    text = f"{n_done}/{status.n_total} folds done"
     if status.n_resumed:
         text += f", {status.n_resumed} of them resumed"
     if status.n_failed:

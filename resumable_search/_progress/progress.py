@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .._records import LiveStatus, LiveWorker
-from .._sklearn_compat import FoldCall
+from .._sklearn_compat.calls import FoldCall
 from .lines import Lines
 from .tally import Tally
 

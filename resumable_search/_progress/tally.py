@@ -10,7 +10,7 @@ from typing import Any
 
 from .._keys.summaries import summarize
 from .._records import LiveStatus, LiveWorker
-from .._sklearn_compat import FoldCall
+from .._sklearn_compat.calls import FoldCall
 from .pace import Pace
 
 __all__ = ["Tally", "texts_of"]

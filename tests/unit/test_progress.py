@@ -176,7 +176,7 @@ def test_a_line_says_how_far_and_what_is_best(capsys):
     progress.count(call(2, {}), None, resumed=False)
     progress.show()
     line = capsys.readouterr().out
-    assert "4/10 folds done, 2 of them resumed, 1 failed" in line
+    assert "3/10 folds done, 2 of them resumed, 1 failed" in line
     assert "best 0.6 with a=1" in line
     assert "about 0:00:" in line
 
@@ -328,7 +328,7 @@ def test_a_picture_says_how_far_and_what_runs(make_terminal):
     progress.show([busy, worker(1, split=1), LiveWorker(number=2)])
     _, bar, counts, best, first, second, *rest = terminal.lines()
     assert bar == "━" * 16 + "─" * 63
-    assert counts.startswith("2/10 folds done, 1 of them resumed, 1 failed | ")
+    assert counts.startswith("1/10 folds done, 1 of them resumed, 1 failed | ")
     assert best == "best 0.5 with a=1"
     assert first.split()[:3] == ["0", "GPU-8f3a2c1d", "a=1"]
     assert first.endswith("epoch 3/30")
