@@ -45,17 +45,14 @@ from ._records import (
     WorkerWarning,
 )
 from ._session import PlannedFold, SearchSession
-from ._sklearn_compat import (
-    FoldCall,
+from ._sklearn_compat.callbacks import is_watched, pass_callbacks
+from ._sklearn_compat.calls import FoldCall, unpack_batch
+from ._sklearn_compat.jobs import resolve_n_jobs, thread_limits
+from ._sklearn_compat.results import (
     LeftOutResult,
     failed_result,
-    is_watched,
     left_out_result,
-    pass_callbacks,
-    resolve_n_jobs,
     take_the_shape_of,
-    thread_limits,
-    unpack_batch,
 )
 from ._stopping import StopWatch
 from ._tasks import TaskMaker

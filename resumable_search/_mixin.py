@@ -29,7 +29,7 @@ from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
 from ._results import no_results, read_results
 from ._session import SearchSession
-from ._sklearn_compat import complete_candidates, raise_if_all_failed
+from ._sklearn_compat.results import complete_candidates, raise_if_all_failed
 from ._stopping import StopWatch
 from ._tensorboard import ready_logdir
 

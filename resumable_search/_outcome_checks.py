@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ._records import FoldOutcome
-from ._sklearn_compat import FoldCall
+from ._sklearn_compat.calls import FoldCall
 
 __all__ = ["checked", "explained"]
 

@@ -69,7 +69,7 @@ class SearchView:
         if not self.candidates:
             return no_results()
         # Who only wants to know how far a search is does not wait for scikit-learn.
-        from ._sklearn_compat import format_results
+        from ._sklearn_compat.results import format_results
 
         names = self._metrics()
         has_train = any(

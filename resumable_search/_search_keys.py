@@ -20,8 +20,8 @@ from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import fingerprint, parameter_table
 from ._keys.summaries import summarize, table_of
 from ._records import CandidateRecord, SearchRecord
-from ._sklearn_compat import (
-    FoldCall,
+from ._sklearn_compat.calls import FoldCall
+from ._sklearn_compat.estimators import (
     is_estimator_score,
     score_settings,
     scorers_by_name,

@@ -31,11 +31,9 @@ from ._records import (
 )
 from ._results import SearchView, choose_search, view_search
 from ._search_keys import SearchKeys
-from ._sklearn_compat import (
-    FoldCall,
-    finished_result,
-    scorers_by_name,
-)
+from ._sklearn_compat.calls import FoldCall
+from ._sklearn_compat.estimators import scorers_by_name
+from ._sklearn_compat.results import finished_result
 from ._versions import OldVersions
 
 __all__ = ["PlannedFold", "SearchSession"]

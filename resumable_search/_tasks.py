@@ -11,7 +11,9 @@ from ._engine.module_stamps import user_module_stamps
 from ._engine.shipping import Workspace
 from ._engine.worker import surroundings
 from ._records import FoldTask
-from ._sklearn_compat import FoldCall, shared_context, task_position
+from ._sklearn_compat.callbacks import task_position
+from ._sklearn_compat.calls import FoldCall
+from ._sklearn_compat.running import shared_context
 
 __all__ = ["TaskMaker"]
 

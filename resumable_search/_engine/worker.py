@@ -46,7 +46,7 @@ from .._folds import RunningFold
 from .._frameworks import hooks as _frameworks
 from .._gpu.devices import holds_gpu
 from .._records import WorkerWarning
-from .._sklearn_compat import run_fold
+from .._sklearn_compat.running import run_fold
 from . import epoch_reports as _epoch_reports
 from . import module_stamps as _module_stamps
 from .aftermath import undone

@@ -24,7 +24,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from .._sklearn_compat import validate_data
+from .._sklearn_compat.estimators import validate_data
 from .inputs import first_sample, make_inputs
 from .targets import (
     ClassTargets,

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .._sklearn_compat import PASSTHROUGH
+from .._sklearn_compat.estimators import PASSTHROUGH
 from .arrays import (
     encode_array,
     encode_dtype,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._sklearn_compat import KEPT_BY_CLONE, metadata_request, requests_of
+from .._sklearn_compat.estimators import KEPT_BY_CLONE, metadata_request, requests_of
 from .encoding import encode_str, node
 from .walk import Handler, Walk
 

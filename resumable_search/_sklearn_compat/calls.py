@@ -1,0 +1,89 @@
+"""What scikit-learn hands to joblib for each fold, taken apart."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib.parallel import BatchedCalls
+from sklearn.model_selection._validation import _fit_and_score
+from sklearn.utils.parallel import _FuncWrapper
+
+#: Arguments that differ between the folds of one search; all others are shared.
+_PER_FOLD = frozenset(
+    {
+        "train",
+        "test",
+        "parameters",
+        "split_progress",
+        "candidate_progress",
+        "caller",
+        "callback_ctx",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoldCall:
+    """One call of scikit-learn's fit-and-score function, taken apart."""
+
+    function: _FuncWrapper
+    estimator: Any
+    X: Any
+    y: Any
+    train: np.ndarray[Any, Any]
+    test: np.ndarray[Any, Any]
+    parameters: dict[str, Any]
+    split: int
+    n_splits: int
+    candidate: int
+    n_candidates: int
+    shared: dict[str, Any]
+    """Keyword arguments that all folds of the search have in common."""
+    caller: Any
+    callback_ctx: Any
+
+    @property
+    def error_score(self) -> Any:
+        """What a failed fold counts as, or ``"raise"``."""
+        return self.shared["error_score"]
+
+    @property
+    def return_train_score(self) -> bool:
+        """Whether the scores on the training part are wanted."""
+        return bool(self.shared["return_train_score"])
+
+
+def unpack_batch(batch: BatchedCalls) -> list[FoldCall]:
+    """Take the calls of a joblib batch apart."""
+    return [_unpack(*item) for item in batch.items]
+
+
+def _unpack(
+    function: _FuncWrapper, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> FoldCall:
+    if getattr(function, "function", None) is not _fit_and_score:
+        raise TypeError(
+            "A resumable search can only run the folds of scikit-learn's own "
+            f"evaluate_candidates. Got a call of {function!r} instead. A _run_search "
+            "method must leave everything that runs in parallel to "
+            "evaluate_candidates."
+        )
+    estimator, X, y = args
+    split, n_splits = kwargs["split_progress"]
+    candidate, n_candidates = kwargs["candidate_progress"]
+    return FoldCall(
+        function=function,
+        estimator=estimator,
+        X=X,
+        y=y,
+        train=kwargs["train"],
+        test=kwargs["test"],
+        parameters=kwargs["parameters"],
+        split=split,
+        n_splits=n_splits,
+        candidate=candidate,
+        n_candidates=n_candidates,
+        shared={k: v for k, v in kwargs.items() if k not in _PER_FOLD},
+        caller=kwargs.get("caller"),
+        callback_ctx=kwargs.get("callback_ctx"),
+    )

@@ -1,0 +1,68 @@
+"""Estimators and scorers: what scikit-learn keeps in them, and has them checked by."""
+
+from typing import Any
+
+import sklearn
+from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer
+from sklearn.utils import validation
+
+#: Settings of scikit-learn under which the same fold may get another score.
+_SCORE_SETTINGS = {
+    "array_api_dispatch": False,
+    "enable_metadata_routing": False,
+    "transform_output": "default",
+}
+
+#: Attributes of an estimator that a clone keeps, beside its parameters.
+KEPT_BY_CLONE = ("_metadata_request", "_sklearn_output_config")
+
+#: Name of the class of the scorer that stands for the estimator's own ``score``.
+PASSTHROUGH = _PassthroughScorer.__name__
+
+
+def metadata_request(value: object) -> Any:
+    """Give the metadata request that was set on an estimator or a scorer."""
+    return vars(value).get("_metadata_request")
+
+
+def requests_of(request: object) -> dict[str, dict[str, Any]]:
+    """Give what a metadata request asks for: by method, then by parameter."""
+    return {
+        name: getattr(method, "_requests", None) or {}
+        for name, method in vars(request).items()
+        if name != "owner"
+    }
+
+
+def validate_data(estimator: Any, *data: Any, **options: Any) -> Any:
+    """Call scikit-learn's ``validate_data`` (until 1.5: a private method)."""
+    if hasattr(validation, "validate_data"):  # scikit-learn >= 1.6
+        return validation.validate_data(estimator, *data, **options)
+    return estimator._validate_data(*data, **options)
+
+
+def scorers_by_name(scorer: Any) -> tuple[dict[str, Any], bool]:
+    """Give the scorers of a search by name, and whether it is multimetric.
+
+    A single scorer has the name ``"score"``, as in ``cv_results_``.
+    """
+    if isinstance(scorer, _MultimetricScorer):
+        return dict(scorer._scorers), True
+    if isinstance(scorer, dict):  # scikit-learn 1.4
+        return dict(scorer), True
+    return {"score": scorer}, False
+
+
+def is_estimator_score(scorer: Any) -> bool:
+    """Tell whether a scorer is the estimator's own ``score`` method."""
+    return isinstance(scorer, _PassthroughScorer)
+
+
+def score_settings() -> dict[str, Any]:
+    """Give the scikit-learn settings that are not at their default and matter."""
+    config = sklearn.get_config()
+    return {
+        name: config[name]
+        for name, default in _SCORE_SETTINGS.items()
+        if config.get(name, default) != default
+    }
