@@ -77,13 +77,13 @@ def check(estimator, data, log, expected=None, grid=GRID):
 
 def family():
     """Give all child processes but the guard of workers, and joblib's tracker."""
-    children = psutil.Process().children(recursive=True)
-    return [
-        child
-        for child in children
-        if "-S" not in child.cmdline()
-        and "resource_tracker" not in " ".join(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended
+            command = child.cmdline()
+            if "-S" not in command and "resource_tracker" not in " ".join(command):
+                found.append(child)
+    return found
 
 
 # ---------------------------------------------------------------------------
