@@ -227,19 +227,22 @@ class CheckpointReader:
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     address = path.absolute().as_uri()
     try:
-        db = sqlite3.connect(
-            f"{address}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
-        )
-        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        return _connect(f"{address}?mode=ro")
     except sqlite3.OperationalError:
         # SQLite wants to make files beside it. Where it cannot, nobody writes either.
         log = beside(path, "-wal")
         if os.access(path.parent, os.W_OK) or log.exists():
             raise
+    return _connect(f"{address}?mode=ro&immutable=1")
+
+
+def _connect(address: str) -> sqlite3.Connection:
+    db = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except BaseException:
         db.close()
-        db = sqlite3.connect(
-            f"{address}?mode=ro&immutable=1", uri=True, isolation_level=None
-        )
+        raise
     return db
 
 
