@@ -116,6 +116,7 @@ def test_nobody_else_is_on_the_gpu_meanwhile(machine, data, log):
     assert np.isfinite(found.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
 def test_other_gpus_go_on_meanwhile(machine, data, log):
     """Only the GPU of the fold is cleared."""
     machine(2, context=0)
@@ -227,6 +228,7 @@ def test_a_worker_goes_on_until_its_successor_is_ready(data, log, monkeypatch):
     assert fakes.workers(log).count(fakes.workers(log)[0]) > 3
 
 
+@pytest.mark.slow
 def test_a_successor_that_does_not_start_is_done_without(data, log, monkeypatch):
     """The worker goes on, however worn."""
     monkeypatch.setattr(_slots, "MOST_GROWTH", 30 * 2**20)

@@ -69,6 +69,7 @@ def check_removal(directory, what, n_before):
     assert checks.run_to_the_end(directory, n_saved) == checks.N_FOLDS
 
 
+@pytest.mark.faults
 def test_a_deleted_directory_is_there_again(tmp_path):
     """With all folds, those too that were saved before it was deleted."""
     check_removal(tmp_path / "search", "directory", 2)
@@ -108,6 +109,7 @@ def test_a_file_in_its_place_is_not_touched(tmp_path):
 # The disk does not take any more
 
 
+@pytest.mark.faults
 def test_a_limit_of_file_size_loses_no_saved_fold(tmp_path):
     """As shells and batch systems set it."""
     limit = """

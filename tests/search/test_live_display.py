@@ -76,6 +76,7 @@ def test_a_search_in_a_terminal_shows_what_runs_and_leaves_a_line(terminal, star
     assert b"\x1b[?25l" not in terminal.received
 
 
+@pytest.mark.slow
 def test_scikit_learns_own_lines_are_the_same_in_a_terminal(
     terminal, start, log, data, capsys
 ):

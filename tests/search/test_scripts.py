@@ -180,6 +180,7 @@ def test_a_module_edited_while_the_search_runs_is_an_error(script, log, tmp_path
     assert "has changed since this process imported" in err
 
 
+@pytest.mark.slow
 def test_places_with_spaces_and_other_alphabets(script, log, tmp_path):
     """The checkpoint may be anywhere, by a relative path too."""
     directory = tmp_path / "my searches" / "поиск"

@@ -120,6 +120,7 @@ def test_a_second_ctrl_c_ends_the_grace_period(script, log):
     assert out.splitlines()[1] == "0 20 0"
 
 
+@pytest.mark.slow
 def test_an_interrupted_refit_says_that_all_folds_are_finished(script, log):
     """What is left is the refit."""
     source = SCRIPT.replace("refit=False", "refit=True") + FIT
@@ -150,6 +151,7 @@ def test_a_handler_of_the_users_is_left_alone(script, log):
     assert sum(read_results()["n_completed"]) >= 3
 
 
+@pytest.mark.slow
 def test_a_signal_after_the_last_fold_is_not_lost(script, log):
     """All folds are resumed, and it comes while their results are put together."""
     run = script(SCRIPT + FIT, log, 0.0, 0, 0)
@@ -196,6 +198,7 @@ def test_processes_that_a_splitter_forks_can_be_stopped(script, log):
     assert process.returncode == 0, err
 
 
+@pytest.mark.slow
 def test_a_search_in_a_forked_child_leaves_the_parents_workers_alone(script, log):
     """They are the parent's to end."""
     fork = """
@@ -215,6 +218,7 @@ def test_a_search_in_a_forked_child_leaves_the_parents_workers_alone(script, log
     assert out.split() == ["0"], err
 
 
+@pytest.mark.slow
 def test_an_ignored_signal_stays_ignored(script, log):
     """As for a script that was started with nohup."""
     source = SCRIPT + "\n    signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + FIT
@@ -312,6 +316,7 @@ def test_quit_and_enter_in_a_terminal_stop_the_search(log, tmp_path):
     assert len(fakes.fits(log)) < 20
 
 
+@pytest.mark.slow
 def test_nobody_is_listened_to_without_verbosity(log, tmp_path):
     """verbose=0 says that no person is watching; what is typed is for others."""
     source = SCRIPT + FIT + "    print('read', input())\n"
