@@ -95,6 +95,7 @@ def test_a_fold_that_runs_out_of_memory_is_tried_again_alone(machine, data, log)
     assert sorted(shares) == [36, 36, 72, 72]
 
 
+@pytest.mark.slow
 def test_nobody_else_is_on_the_gpu_meanwhile(machine, data, log):
     """Workers that hold a part of the memory have ended when a fold runs alone."""
     machine(1, context=0)

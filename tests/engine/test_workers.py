@@ -45,10 +45,15 @@ def test_a_killed_worker_costs_its_fold_one_try(data, log):
     ("fake", "says"),
     [
         (fakes.Killed, "killed by signal SIGKILL"),
-        (fakes.Segfaults, "killed by signal SIGSEGV"),
-        (fakes.Exits, "ended with exit code 7"),
+        *(
+            pytest.param(fake, says, marks=pytest.mark.slow)
+            for fake, says in [
+                (fakes.Segfaults, "killed by signal SIGSEGV"),
+                (fakes.Exits, "ended with exit code 7"),
+                (fakes.ForksAndDies, "ended with exit code 3"),
+            ]
+        ),
         (fakes.ExitsCleanly, "ended with exit code 0"),
-        (fakes.ForksAndDies, "ended with exit code 3"),
     ],
 )
 def test_a_candidate_that_always_kills_its_worker_fails_alone(fake, says, data, log):

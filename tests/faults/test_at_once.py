@@ -166,6 +166,7 @@ def test_a_lock_that_is_released_is_never_held_twice(run_many):
 # What else a search leaves open to others
 
 
+@pytest.mark.faults
 def test_a_search_listens_on_no_socket_and_shares_no_file(tmp_path):
     """Neither it nor its workers; what they make is readable by the owner alone."""
     directory = tmp_path / "search"

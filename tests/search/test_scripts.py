@@ -64,6 +64,7 @@ def test_a_script_without_a_guard_works_and_resumes(script, log):
     assert run(script, SCRIPT, log) == ["24 0", SCORES]
 
 
+@pytest.mark.slow
 def test_a_moved_and_reformatted_script_resumes(script, log):
     """Line numbers, file names, comments and hash seeds do not count."""
     run(script, SCRIPT, log, env={"PYTHONHASHSEED": "1"})
