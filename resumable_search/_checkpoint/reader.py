@@ -23,7 +23,7 @@ from .rows import (
     text,
     whole,
 )
-from .schema import prepare_to_read
+from .schema import closed_on_failure, prepare_to_read
 from .strangers import beside, check_journal
 
 __all__ = ["CheckpointReader"]
@@ -73,12 +73,8 @@ class CheckpointReader:
         check_journal(path)
         with self._translated():
             self._db = _connect_to_read(path)
-        try:
-            with self._translated():
+            with closed_on_failure(self._db):
                 prepare_to_read(self._db, path)
-        except BaseException:
-            self._db.close()
-            raise
 
     def _begin(self, path: Path) -> None:
         self.path = path
@@ -238,11 +234,8 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
 
 def _connect(address: str) -> sqlite3.Connection:
     db = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
+    with closed_on_failure(db):
         db.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except BaseException:
-        db.close()
-        raise
     return db
 
 

@@ -15,7 +15,13 @@ from .._exceptions import CheckpointFormatError
 from .errors import BUSY_SECONDS, damaged
 from .strangers import check_pages, check_schema, lock_down
 
-__all__ = ["FORMAT", "prepare", "prepare_to_read", "transaction"]
+__all__ = [
+    "FORMAT",
+    "closed_on_failure",
+    "prepare",
+    "prepare_to_read",
+    "transaction",
+]
 
 #: Number of the format that this code writes.
 FORMAT = 2
@@ -195,6 +201,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             db.execute("ROLLBACK")
+        raise
+
+
+@contextlib.contextmanager
+def closed_on_failure(db: sqlite3.Connection) -> Iterator[None]:
+    """Keep a connection only if what is done with it first goes well."""
+    try:
+        yield
+    except BaseException:
+        db.close()
         raise
 
 

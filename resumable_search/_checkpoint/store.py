@@ -32,7 +32,7 @@ from .errors import (
 )
 from .reader import CheckpointReader
 from .removal import OpenFiles, Place, abandon, copied, put, rescue
-from .schema import prepare, transaction
+from .schema import closed_on_failure, prepare, transaction
 from .strangers import check_journal
 
 __all__ = ["CheckpointStore"]
@@ -91,12 +91,9 @@ class CheckpointStore(CheckpointReader):
                 isolation_level=None,
                 cached_statements=16,
             )
-            try:
+            with closed_on_failure(self._db):
                 prepare(self._db, self.path)
                 self._files = OpenFiles(self.path)
-            except BaseException:
-                self._db.close()
-                raise
 
     # ------------------------------------------------------------------
     # Folds
