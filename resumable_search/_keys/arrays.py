@@ -1,4 +1,4 @@
-"""Keys of data: arrays, sparse matrices, frames and tensors, by content, not layout."""
+"""Keys of data: arrays, sparse matrices and frames, by content, not layout."""
 
 import hashlib
 from collections.abc import Iterator
@@ -161,16 +161,3 @@ def encode_extension_array(walk: Walk, value: Any) -> bytes:
     else:
         content = (value.to_numpy(dtype=object),)
     return node(b"column", (encode_str(dtype), *map(walk.encode, content)))
-
-
-# PyTorch, JAX, TensorFlow, Keras
-
-
-def encode_tensor(walk: Walk, value: Any) -> bytes:
-    """Key a tensor or variable by class, dtype and content."""
-    parts = [walk.encode(type(value)), encode_str(str(value.dtype))]
-    if hasattr(value, "detach"):  # PyTorch; NumPy has no bfloat16
-        value = value.detach().cpu()
-        value = value.float() if "bfloat16" in str(value.dtype) else value
-    content = value.numpy() if hasattr(value, "numpy") else np.asarray(value)
-    return node(b"tensor", [*parts, walk.encode(content)])

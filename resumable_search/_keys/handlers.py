@@ -25,7 +25,6 @@ from .arrays import (
     encode_index,
     encode_series,
     encode_sparse,
-    encode_tensor,
 )
 from .bytecode import normalise
 from .code import encode_class, encode_function
@@ -53,6 +52,7 @@ from .python import (
     sequence,
     wrapper,
 )
+from .tensors import encode_tensor
 from .walk import Handler, Walk
 
 # What the user has registered, and the handlers that were looked up.
