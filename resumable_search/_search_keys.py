@@ -87,9 +87,10 @@ class SearchKeys:
         self._cv = search.cv
         self._X, self._y = X, y
         self._known: dict[int, tuple[Any, str]] = {}
-        self._splits: dict[int, tuple[Any, str]] = {}
+        # Each call of evaluate_candidates is a round, with its own splits. By number:
+        # the splits of a round may share their arrays, and rounds their splits.
+        self._splits: dict[int, str] = {}
         self._candidate = (-1, "")
-        # Each call of evaluate_candidates is a round, with its own splits.
         self._round = -1
         self._n_before = self.n_candidates = 0
         self.family = self.same_folds = ""
@@ -181,21 +182,40 @@ class SearchKeys:
 
     def of_folds(
         self, calls: Sequence[FoldCall]
-    ) -> tuple[list[str], list[CandidateRecord], list[tuple[int, int, str]]]:
-        """Give the keys of folds, and the candidates and splits that are new."""
+    ) -> tuple[
+        list[tuple[str, str]], list[CandidateRecord], list[tuple[int, int, str]]
+    ]:
+        """Return the keys of folds, and the candidates and splits that are new.
+
+        Parameters
+        ----------
+        calls : sequence of FoldCall
+            In the order in which scikit-learn makes them: each round begins with the
+            first split of its first candidate.
+
+        Returns
+        -------
+        keys : list of (str, str)
+            Key of the fold, and key of its split.
+        candidates : list of CandidateRecord
+            Not given before.
+        splits : list of (int, int, str)
+            Round, number of the split in it, and key. Not given before.
+        """
         keys = []
         candidates: list[CandidateRecord] = []
         splits: list[tuple[int, int, str]] = []
         for call in calls:
-            split = self._splits.get(id(call.train))
+            if call.candidate == call.split == 0:
+                self._round += 1
+                self._splits = {}
+                self._n_before = self.n_candidates
+                self.n_candidates += call.n_candidates
+            split = self._splits.get(call.split)
             if split is None:
-                if call.candidate == call.split == 0:
-                    self._round += 1
-                    self._n_before = self.n_candidates
-                    self.n_candidates += call.n_candidates
-                key = digest(fingerprint(call.train), fingerprint(call.test))
-                split = self._splits[id(call.train)] = (call.train, key)
-                splits.append((self._round, call.split, key))
+                split = digest(fingerprint(call.train), fingerprint(call.test))
+                self._splits[call.split] = split
+                splits.append((self._round, call.split, split))
             # The folds of a candidate come one after the other.
             position = self.position(call)
             if self._candidate[0] != position:
@@ -209,7 +229,7 @@ class SearchKeys:
                         parameters=table_of(call.parameters),
                     )
                 )
-            keys.append(fold_key(self.family, self._candidate[1], split[1]))
+            keys.append((fold_key(self.family, self._candidate[1], split), split))
         return keys, candidates, splits
 
 

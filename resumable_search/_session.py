@@ -47,6 +47,8 @@ class PlannedFold:
 
     call: FoldCall
     key: str
+    split_key: str
+    """Of the train and test indices."""
     position: int
     """Of the candidate in ``cv_results_``."""
     found: dict[str, FoldRecord]
@@ -194,10 +196,10 @@ class SearchSession:
         if candidates or splits:
             n_candidates = self._keys.n_candidates
             self.store.describe(self._search_number, candidates, splits, n_candidates)
-        stored = self.store.find(set(keys))
+        stored = self.store.find({key for key, _ in keys})
         planned = [
-            self._plan(call, key, stored.get(key, {}))
-            for call, key in zip(calls, keys, strict=True)
+            self._plan(call, key, split_key, stored.get(key, {}))
+            for call, (key, split_key) in zip(calls, keys, strict=True)
         ]
         if self._relative is not None:
             if not any(fold.result is not None for fold in planned):
@@ -257,7 +259,11 @@ class SearchSession:
         self._search_number = self.store.register(record)
 
     def _plan(
-        self, call: FoldCall, key: str, stored: Mapping[str, FoldRecord]
+        self,
+        call: FoldCall,
+        key: str,
+        split_key: str,
+        stored: Mapping[str, FoldRecord],
     ) -> PlannedFold:
         found = {
             name: stored[scorer]
@@ -285,6 +291,7 @@ class SearchSession:
         return PlannedFold(
             call=call,
             key=key,
+            split_key=split_key,
             position=self._keys.position(call),
             found=found,
             result=result,

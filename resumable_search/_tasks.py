@@ -3,7 +3,6 @@
 import pickle
 import warnings
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 
@@ -37,10 +36,15 @@ class TaskMaker:
         self._save_epochs = save_epochs
         self._workspace: Workspace | None = None
         self._context_path = ""
-        self._split_paths: dict[int, tuple[Any, str]] = {}
+        self._split_paths: dict[str, str] = {}
 
     def task(
-        self, task_id: int, call: FoldCall, directory: Path, curves: Path | None
+        self,
+        task_id: int,
+        call: FoldCall,
+        split_key: str,
+        directory: Path,
+        curves: Path | None,
     ) -> FoldTask:
         """Make the task of a fold.
 
@@ -50,23 +54,25 @@ class TaskMaker:
             Number of the task.
         call : FoldCall
             The fold.
+        split_key : str
+            Key of its train and test indices.
         directory : Path
             Where it may keep files until it is done.
         curves : Path or None
             Directory for TensorBoard's files.
         """
         workspace = self._ready_workspace(call)
-        split = self._split_paths.get(id(call.train))
-        if split is None:
-            path = workspace.put((call.train, call.test))
-            split = self._split_paths[id(call.train)] = (call.train, path)
+        split_path = self._split_paths.get(split_key)
+        if split_path is None:
+            split_path = workspace.put((call.train, call.test))
+            self._split_paths[split_key] = split_path
         progress = (call.split, call.n_splits, call.candidate, call.n_candidates)
         content = call.parameters, progress, task_position(call)
         payload = bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
         return FoldTask(
             task_id=task_id,
             context_path=self._context_path,
-            split_path=split[1],
+            split_path=split_path,
             payload=payload
             if len(payload) <= _MOST_IN_PIPE
             else workspace.put(content),
