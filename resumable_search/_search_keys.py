@@ -86,7 +86,7 @@ class SearchKeys:
         self._search = search
         self._cv = search.cv
         self._X, self._y = X, y
-        self._known: dict[int, tuple[Any, str]] = {}
+        self._known: dict[tuple[int, bool], tuple[Any, str]] = {}
         # Each call of evaluate_candidates is a round, with its own splits. By number:
         # the splits of a round may share their arrays, and rounds their splits.
         self._splits: dict[int, str] = {}
@@ -96,11 +96,12 @@ class SearchKeys:
         self.family = self.same_folds = ""
         self.scorers: dict[str, str] = {}
 
-    def key_of(self, value: object, name: str) -> str:
+    def key_of(self, value: object, name: str, *, cloned: bool = False) -> str:
         """Key a large value, once per fit."""
-        known = self._known.get(id(value))
+        known = self._known.get((id(value), cloned))
         if known is None:
-            known = self._known[id(value)] = (value, fingerprint(value, name))
+            key = fingerprint(value, name, cloned=cloned)
+            known = self._known[id(value), cloned] = (value, key)
         return known[1]
 
     def of_random_state(self, what: str, source: object) -> str:
@@ -108,14 +109,16 @@ class SearchKeys:
         return digest(
             what,
             fingerprint(source, what),
-            self.key_of(self._search.estimator, "estimator"),
+            self.key_of(self._search.estimator, "estimator", cloned=True),
             self.key_of(self._X, "X"),
             self.key_of(self._y, "y"),
         )
 
     def of_refit(self, parameters: Mapping[str, Any]) -> str:
         """Give the key of the refit with these parameters."""
-        return refit_key(self.family, fingerprint(dict(parameters), "candidate"))
+        return refit_key(
+            self.family, fingerprint(dict(parameters), "candidate", cloned=True)
+        )
 
     def space(self) -> dict[str, Any]:
         """Give the parameters that say which candidates there are."""
@@ -125,7 +128,7 @@ class SearchKeys:
     def of_search(self, call: FoldCall, metric: str) -> SearchRecord:
         """Find out what all folds have in common with one of them."""
         fit_params = call.shared.get("fit_params") or {}
-        estimator_key = self.key_of(call.estimator, "estimator")
+        estimator_key = self.key_of(call.estimator, "estimator", cloned=True)
         settings = score_settings()
         self.family = digest(
             "fold",
@@ -219,7 +222,7 @@ class SearchKeys:
             # The folds of a candidate come one after the other.
             position = self.position(call)
             if self._candidate[0] != position:
-                key = fingerprint(call.parameters, "candidate")
+                key = fingerprint(call.parameters, "candidate", cloned=True)
                 self._candidate = (position, key)
                 candidates.append(
                     CandidateRecord(

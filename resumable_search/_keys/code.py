@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .bytecode import Code, normalise
-from .encoding import encode_str, named, node
+from .encoding import encode_str, node
 from .library_code import is_library, resolves
 from .modules import encode_imports
 from .walk import Walk
@@ -39,7 +39,7 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
         and is_library(function.__module__)
         and resolves(function.__module__, function.__qualname__, function)
     ):
-        return named(b"library", function.__module__, function.__qualname__)
+        return walk.library(b"library", function.__module__, function.__qualname__)
     if library and hasattr(function, "registry") and hasattr(function, "dispatch"):
         return node(b"singledispatch", (walk.child("", dict(function.registry)),))
     code = normalise(function.__code__)
@@ -66,7 +66,6 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
 
 
 def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[bytes]:
-    place = str(scope.get("__name__") or "")
     for name in sorted(code.globals - _MODULE_NOISE):
         if name not in scope:
             continue  # a builtin, or not defined
@@ -74,7 +73,7 @@ def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[b
         if isinstance(scope[name], types.ModuleType):
             yield _encode_module_use(walk, scope[name], code.attributes, set())
         else:
-            yield walk.member(place, name, f" -> global '{name}'", scope[name])
+            yield walk.child(f" -> global '{name}'", scope[name])
     yield encode_imports(code, str(scope.get("__package__") or ""))
 
 
@@ -87,7 +86,7 @@ def _encode_module_use(
     each module answers for every attribute name that the code mentions.
     """
     if is_library(module.__name__):
-        return named(b"module", None, module.__name__)
+        return walk.library(b"module", None, module.__name__)
     if id(module) in seen:
         return b"R"
     seen.add(id(module))
@@ -98,8 +97,7 @@ def _encode_module_use(
         if isinstance(value, types.ModuleType):
             parts.append(_encode_module_use(walk, value, attributes, seen))
         else:
-            label = f" -> global '{module.__name__}.{name}'"
-            parts.append(walk.member(module.__name__, name, label, value))
+            parts.append(walk.child(f" -> global '{module.__name__}.{name}'", value))
     return node(b"usermodule", parts)
 
 
@@ -112,8 +110,7 @@ def encode_class(walk: Walk, cls: type) -> bytes:
             label = f" -> member '{name}'"
             parts += encode_str(name), walk.child(label, member.value)
     for name, value in sorted(_namespace(cls)):
-        label, place = f" -> attribute '{name}'", f"{cls.__qualname__}.{name}"
-        parts += encode_str(name), walk.member(cls.__module__, place, label, value)
+        parts += encode_str(name), walk.child(f" -> attribute '{name}'", value)
     return node(b"class", parts)
 
 

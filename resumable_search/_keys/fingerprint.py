@@ -8,8 +8,8 @@ says which class is of which kind:
   (`_encoding`, `_python_keys`)
 - arrays, frames and sparse matrices by type, shape and content, not by layout
   (`_array_keys`)
-- estimators by class and parameters (`_library_keys`); Keras objects by configuration
-  and weights (`_keras_keys`)
+- the estimators that a search clones by class and parameters (`cloning`)
+- Keras objects by configuration and weights (`_keras_keys`)
 - functions and classes by name or by what they do (`_code_keys`)
 - what has a key of its own (`register_key`, ``__resumable_search_key__``) by that
 - anything else by its class and the state that pickle would store (`_instance_keys`)
@@ -20,18 +20,21 @@ What pickle refuses has no key: better an error than another value's score.
 import hashlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._exceptions import FingerprintError
+from .cloning import encode_cloned
 from .digests import digest, fold_key, refit_key
 from .handlers import handler_of, has_fixed_key, register
 from .summaries import summarize
 from .walk import Unkeyable, Walk
 
 __all__ = [
+    "Keyed",
     "digest",
     "fingerprint",
     "fold_key",
+    "keyed",
     "parameter_table",
     "refit_key",
     "register_key",
@@ -39,8 +42,23 @@ __all__ = [
 ]
 
 
-def fingerprint(value: object, name: str = "value") -> str:
-    """Give a key that is the same for equal values, in this process and any other.
+class Keyed(NamedTuple):
+    """A key, and what else the walk over the value has found out.
+
+    Attributes
+    ----------
+    key : str
+        128 bits as 32 hexadecimal digits.
+    packages : frozenset of str
+        Top-level names of the libraries that the value reaches, without Python's own.
+    """
+
+    key: str
+    packages: frozenset[str]
+
+
+def fingerprint(value: object, name: str = "value", *, cloned: bool = False) -> str:
+    """Return a key that is the same for equal values, in this process and any other.
 
     Parameters
     ----------
@@ -48,6 +66,10 @@ def fingerprint(value: object, name: str = "value") -> str:
         What a score depends on: an estimator, a parameter's value, data, a scorer.
     name : str, default="value"
         What errors call it, such as ``"estimator"``.
+    cloned : bool, default=False
+        Whether the search clones the value before it is used. If so, estimators in it
+        count by class and parameters, as far as `sklearn.base.clone` goes. All else
+        that the value reaches counts with its whole state, fitted or not.
 
     Returns
     -------
@@ -59,8 +81,17 @@ def fingerprint(value: object, name: str = "value") -> str:
     FingerprintError
         If the value, or one inside it, has no key that is sure to change with it.
     """
+    return keyed(value, name, cloned=cloned).key
+
+
+def keyed(value: object, name: str = "value", *, cloned: bool = False) -> Keyed:
+    """Return the key of a value and the libraries that it reaches.
+
+    Parameters and errors are those of `fingerprint`.
+    """
+    walk = Walk(handler_of)
     try:
-        code = Walk(handler_of).encode(value)
+        code = encode_cloned(walk, value) if cloned else walk.encode(value)
     except Unkeyable as error:
         path = name + "".join(reversed(error.path))
         raise FingerprintError(_explain(path, error)) from error
@@ -69,7 +100,10 @@ def fingerprint(value: object, name: str = "value") -> str:
             f"The value of {name} must not be nested deeper than Python's recursion "
             f"limit of {sys.getrecursionlimit()} allows. Got {summarize(value)}."
         ) from error
-    return hashlib.blake2b(code, digest_size=16).hexdigest()
+    return Keyed(
+        hashlib.blake2b(code, digest_size=16).hexdigest(),
+        frozenset(walk.packages - sys.stdlib_module_names),
+    )
 
 
 def _explain(path: str, error: Unkeyable) -> str:
@@ -163,7 +197,7 @@ def _outline(value: object) -> object:
 
 def _fingerprint_or_empty(value: object, name: str) -> str:
     try:
-        return fingerprint(value, name)
+        return fingerprint(value, name, cloned=True)
     except FingerprintError:
         return ""
 

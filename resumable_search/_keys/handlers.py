@@ -33,7 +33,6 @@ from .instances import encode_instance
 from .keras_objects import encode_callback, encode_keras, is_keras
 from .libraries import (
     by_state,
-    encode_estimator,
     encode_frozen,
     encode_passthrough,
     encode_requests,
@@ -69,7 +68,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     types.MethodType: (encode_method, False),
     types.BuiltinFunctionType: (encode_builtin, False),
     types.MappingProxyType: (lambda walk, v: encode_dict(walk, dict(v)), False),
-    types.ModuleType: (lambda _walk, value: encode_module(value), False),
+    types.ModuleType: (encode_module, False),
     types.CodeType: (lambda _walk, value: normalise(value).key, False),
     functools.partial: (encode_partial, False),
     type(functools.lru_cache(len)): (encode_cached, False),
@@ -129,7 +128,7 @@ def handler_of(cls: type) -> tuple[Handler, bool]:
 
 
 def _find_handler(cls: type) -> tuple[Handler, bool]:
-    if any(base in _registered for base in cls.__mro__):
+    if _is_registered(cls):
         return _encode_registered, False
     if hasattr(cls, "__resumable_search_key__"):
         return _encode_own_key, False
@@ -140,11 +139,18 @@ def _find_handler(cls: type) -> tuple[Handler, bool]:
     for package, name, handler in _BY_NAME:
         if (package, name) in names:
             return handler, False
-    if hasattr(cls, "get_params"):
-        return encode_estimator, False
     if is_keras(cls) and hasattr(cls, "get_config"):
         return encode_keras, False
     return encode_instance, True
+
+
+def _is_registered(cls: type) -> bool:
+    return any(base in _registered for base in cls.__mro__)
+
+
+def has_own_key(cls: type) -> bool:
+    """Say whether the user has said how the objects of a class are told apart."""
+    return _is_registered(cls) or hasattr(cls, "__resumable_search_key__")
 
 
 def has_fixed_key(cls: type) -> bool:

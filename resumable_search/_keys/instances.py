@@ -19,7 +19,7 @@ def encode_instance(walk: Walk, value: Any) -> bytes:
     except Exception as error:
         raise Unkeyable(value, f"it cannot be pickled ({error})") from error
     if isinstance(reduced, str):
-        return _encode_global(value, reduced)
+        return _encode_global(walk, value, reduced)
     rebuild, args, state, items, pairs = (*reduced, None, None, None)[:5]
     if rebuild is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
         rebuild, args = copyreg.__newobj__, (args[0], *args[1], args[2])  # type: ignore[attr-defined]
@@ -45,12 +45,14 @@ def _encode_state(walk: Walk, state: Any) -> bytes:
     return walk.child(" -> state", state)
 
 
-def _encode_global(value: object, name: str) -> bytes:
+def _encode_global(walk: Walk, value: object, name: str) -> bytes:
     """Key what pickle stores by its name, once it is sure that the name finds it."""
     places = [getattr(value, "__module__", None), type(value).__module__]
     if isinstance(value, np.ufunc):
         places += ["numpy", "scipy.special"]
     for place in places:
         if resolves(place, name, value):
-            return named(b"global", place if is_library(place) else None, name)
+            if is_library(place):
+                return walk.library(b"global", place, name)
+            return named(b"global", None, name)
     raise Unkeyable(value, f"no module is known to hold it under the name '{name}'")

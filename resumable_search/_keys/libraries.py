@@ -5,26 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .._sklearn_compat.estimators import KEPT_BY_CLONE, metadata_request, requests_of
-from .encoding import encode_str, node
+from .._sklearn_compat.estimators import metadata_request, requests_of
+from .encoding import node
 from .walk import Handler, Walk
-
-
-def encode_estimator(walk: Walk, value: Any) -> bytes:
-    """Key an estimator by class and parameters, and what else a clone keeps."""
-    parts = [walk.encode(type(value))]
-    # A clone of most estimators keeps the parameters. A class that brings its own
-    # way to clone (FrozenEstimator) keeps more.
-    clone = getattr(type(value), "__sklearn_clone__", None)
-    custom = getattr(clone, "__qualname__", "BaseEstimator.") if clone else None
-    if walk.fitted or (custom and not custom.startswith("BaseEstimator.")):
-        return node(b"fitted", parts + walk.encode_fitted(value))
-    for name, parameter in sorted(value.get_params(deep=False).items()):
-        parts += encode_str(name), walk.child(f"__{name}", parameter)
-    for name in KEPT_BY_CLONE:
-        kept = getattr(value, "__dict__", {}).get(name)
-        parts.append(walk.encode(kept or None))
-    return node(b"estimator", parts)
 
 
 def encode_requests(walk: Walk, value: Any) -> bytes:

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .bytecode import Code, normalise
-from .encoding import encode_bytes, encode_str, named, node
+from .encoding import encode_bytes, encode_str, node
 from .library_code import is_library, is_library_file
+from .walk import Walk
 
 #: Digest of a module's source -> what it does.
 _codes: dict[bytes, Code] = {}
 
 
-def encode_module(module: types.ModuleType) -> bytes:
+def encode_module(walk: Walk, module: types.ModuleType) -> bytes:
     """Key a module that is itself a value: a library's by name, else by its source."""
     if is_library(module.__name__):
-        return named(b"module", None, module.__name__)
+        return walk.library(b"module", None, module.__name__)
     return node(b"module", _source_keys([module.__name__]))
 
 

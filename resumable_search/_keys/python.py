@@ -5,7 +5,7 @@ import types
 from enum import Enum
 from typing import Any
 
-from .encoding import ATOMS, encode_str, named, node
+from .encoding import ATOMS, encode_str, node
 from .walk import Handler, Walk
 
 
@@ -62,7 +62,7 @@ def encode_method(walk: Walk, value: types.MethodType) -> bytes:
 def encode_builtin(walk: Walk, value: types.BuiltinFunctionType) -> bytes:
     """Key a builtin by name, and its instance if it is bound to one."""
     if value.__self__ is None or isinstance(value.__self__, types.ModuleType):
-        return named(b"library", value.__module__, value.__qualname__)
+        return walk.library(b"library", value.__module__, value.__qualname__)
     owner = walk.child(" -> instance", value.__self__)
     return node(b"builtin", (encode_str(value.__name__), owner))
 

@@ -8,7 +8,7 @@ meets.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .encoding import ATOMS, encode_str
+from .encoding import ATOMS, encode_str, named
 from .library_code import library_class
 from .summaries import summarize
 
@@ -34,6 +34,12 @@ class Walk:
     ----------
     handler_of : HandlerOf
         Which handler encodes the values of which class.
+
+    Attributes
+    ----------
+    packages : set of str
+        Top-level names of the libraries whose classes, functions or modules the walk
+        has reached.
     """
 
     def __init__(self, handler_of: HandlerOf) -> None:
@@ -45,8 +51,7 @@ class Walk:
         self._numbers: dict[int, tuple[object, int]] | None = None
         self._references = 0  # to a number; what holds one has no key of its own
         self._cycles = 0  # references to a value that is being walked
-        self._kept: list[object] = []
-        self.fitted = False  # whether estimators are keyed with their fitted state
+        self.packages: set[str] = set()
 
     def encode(self, value: object) -> bytes:
         """Encode a value."""
@@ -62,6 +67,7 @@ class Walk:
         if isinstance(value, type):
             by_name = library_class(value)
             if by_name is not None:
+                self.packages.add(value.__module__.partition(".")[0])
                 return by_name
         handler, cyclic = self._handler_of(type(value))
         if cyclic:
@@ -97,47 +103,23 @@ class Walk:
             self._roots[id(value)] = (value, result)
         return result
 
-    def encode_fitted(self, value: Any) -> list[bytes]:
-        """Encode an estimator's whole state, and that of the estimators in it."""
-        before = self.fitted, self._closed, self._roots
-        self.fitted = True
-        if not before[0]:  # what is known of the parameters is not enough here
-            self._closed, self._roots = {}, {}
-        try:
-            return self.attributes(vars(value))
-        finally:
-            self._kept.append((self._closed, self._roots))
-            self.fitted, self._closed, self._roots = before
+    def library(self, kind: bytes, module: str | None, qualname: str) -> bytes:
+        """Encode what a library has by its name there."""
+        self.packages.add((module or qualname).partition(".")[0])
+        return named(kind, module, qualname)
 
-    def child(self, label: str, value: object) -> bytes:
+    def child(
+        self,
+        label: str,
+        value: object,
+        encode: Callable[["Walk", Any], bytes] | None = None,
+    ) -> bytes:
         """Encode a value that error messages call `label`."""
         try:
-            return self.encode(value)
+            return encode(self, value) if encode else self.encode(value)
         except Unkeyable as error:
             error.path.append(label)
             raise
-
-    def member(
-        self,
-        module: str,  # noqa: ARG002 - for walks that verify
-        name: str,  # noqa: ARG002 - likewise
-        label: str,
-        value: object,
-    ) -> bytes:
-        """Encode what a module, or a class in it, has under a name.
-
-        Parameters
-        ----------
-        module : str
-            Name of the module.
-        name : str
-            Of the value in the module, with that of the class before a dot.
-        label : str
-            What error messages call the value.
-        value : object
-            What is there.
-        """
-        return self.child(label, value)
 
     def unordered(self, values: Iterable[object]) -> list[bytes]:
         """Encode each value on its own, so that no order shows in the result."""
@@ -147,7 +129,12 @@ class Walk:
         finally:
             self._numbers = numbers
 
-    def items(self, pairs: Iterable[tuple[Any, Any]], ordered: bool) -> list[bytes]:
+    def items(
+        self,
+        pairs: Iterable[tuple[Any, Any]],
+        ordered: bool,
+        encode: Callable[["Walk", Any], bytes] | None = None,
+    ) -> list[bytes]:
         """Encode keys and values in turn, as they come or by key."""
         keyed = [(self.unordered((key,))[0], key, value) for key, value in pairs]
         if not ordered:
@@ -155,12 +142,17 @@ class Walk:
         return [
             part
             for code, key, value in keyed
-            for part in (code, self._item(key, value))
+            for part in (code, self._item(key, value, encode))
         ]
 
-    def _item(self, key: object, value: object) -> bytes:
+    def _item(
+        self,
+        key: object,
+        value: object,
+        encode: Callable[["Walk", Any], bytes] | None,
+    ) -> bytes:
         atom = ATOMS.get(type(value))
-        return atom(value) if atom else self.child(f"[{summarize(key)}]", value)
+        return atom(value) if atom else self.child(f"[{summarize(key)}]", value, encode)
 
     def attributes(self, values: dict[str, Any]) -> list[bytes]:
         """Encode names and values in turn, by name."""

@@ -110,7 +110,9 @@ class SearchLog:
         assert self._directory is not None
         known = self._names.get(id(parameters))
         if known is None:
-            name = candidate_name(parameters, fingerprint(parameters, "candidate"))
+            name = candidate_name(
+                parameters, fingerprint(parameters, "candidate", cloned=True)
+            )
             known = self._names[id(parameters)] = (parameters, name)
         return self._directory / known[1]
 
