@@ -27,6 +27,7 @@
         EpochStateWarning             the state of a Keras fit cannot be used
         NothingReusedWarning          a near relative is there, no fold fits
         TimeBudgetWarning             some candidates are not in the results
+        UntrustedScoresWarning        stored scores that are not used any more
         VersionMixWarning             reused folds come from other versions
 """
 
@@ -51,6 +52,7 @@ __all__ = [
     "SearchInterrupted",
     "TimeBudgetError",
     "TimeBudgetWarning",
+    "UntrustedScoresWarning",
     "VersionMixWarning",
     "WorkerDiedError",
     "WorkerError",
@@ -175,6 +177,13 @@ class NothingReusedWarning(ResumableSearchWarning):
 
 class TimeBudgetWarning(ResumableSearchWarning):
     """The time budget was used up: some candidates are not in the results."""
+
+
+class UntrustedScoresWarning(ResumableSearchWarning):
+    """The checkpoint holds scores that an older version of the package stored.
+
+    It could take a changed program for an unchanged one, so they are not used.
+    """
 
 
 class VersionMixWarning(ResumableSearchWarning):

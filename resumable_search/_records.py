@@ -13,6 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+#: Number of the rules by which folds are keyed. Raise it when a fold with an
+#: unchanged key may have another score than by the rules before. Rules 1 are those of
+#: format 2 and before.
+KEY_RULES = 2
+
 #: A score: one number, or the dict of numbers that a callable ``scoring`` gave.
 Score = float | int | dict[str, float | int]
 
@@ -207,12 +212,21 @@ class SearchRecord:
     parts: dict[str, dict[str, tuple[str, str]]]
     """For people: part -> name -> (key, text), as in
     ``{"estimator": {"alpha": ("2f...", "0.1")}}``."""
+    key_rules: int = KEY_RULES
+    """The rules by which its folds are keyed."""
+    details: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """As `parts`, but finer and only written; `CheckpointReader.details` reads it."""
     number: int = 0
     """Number in its checkpoint."""
     created: float = 0.0
     """Seconds since 1970, UTC."""
     started: float = 0.0
     """When it was started last; likewise."""
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its scores cannot be trusted any more."""
+        return self.key_rules < KEY_RULES
 
     @property
     def estimator(self) -> str:

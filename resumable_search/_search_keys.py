@@ -19,7 +19,7 @@ from ._exceptions import FingerprintError
 from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import fingerprint, parameter_table
 from ._keys.summaries import summarize, table_of
-from ._records import CandidateRecord, SearchRecord
+from ._records import KEY_RULES, CandidateRecord, SearchRecord
 from ._sklearn_compat.calls import FoldCall
 from ._sklearn_compat.estimators import (
     is_estimator_score,
@@ -132,6 +132,7 @@ class SearchKeys:
         settings = score_settings()
         self.family = digest(
             "fold",
+            str(KEY_RULES),
             estimator_key,
             self.key_of(call.X, "X"),
             self.key_of(call.y, "y"),

@@ -12,12 +12,13 @@ from ._checkpoint.fold_folders import FoldFolders
 from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
 from ._checkpoint.reader import CheckpointReader
-from ._checkpoint.relatives import relative_text
+from ._checkpoint.relatives import outdated_relatives, relative_text
 from ._checkpoint.rows import require_alike
 from ._checkpoint.status_files import remove_status, write_status
 from ._checkpoint.store import CheckpointStore
 from ._exceptions import (
     NothingReusedWarning,
+    UntrustedScoresWarning,
     WorkerError,
 )
 from ._random_states import is_state
@@ -28,6 +29,7 @@ from ._records import (
     LiveStatus,
     Resumption,
     Score,
+    SearchRecord,
 )
 from ._results import SearchView, choose_search, view_search
 from ._search_keys import SearchKeys
@@ -39,6 +41,9 @@ from ._versions import OldVersions
 __all__ = ["PlannedFold", "SearchSession"]
 
 _log = logging.getLogger(__name__)
+
+# Numbers of searches in a message.
+_MOST_LISTED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,8 +260,38 @@ class SearchSession:
         lock = SearchLock(self.path, record.key)
         lock.acquire()
         self._lock, self._key = lock, record.key
-        self._relative = relative_text(self.path, record, self.store.searches())
+        others = self.store.searches()
+        self._relative = relative_text(self.path, record, others)
         self._search_number = self.store.register(record)
+        self._tell_of_outdated(outdated_relatives(record, others))
+
+    def _tell_of_outdated(self, outdated: Sequence[SearchRecord]) -> None:
+        """Warn, once in a checkpoint, of scores that are not used any more."""
+        new = self.store.tell_of(outdated) if outdated else set()
+        if not new:
+            return
+        numbers = sorted(new)
+        n_folds = sum(
+            sum(view_search(self.store, search).n_completed())
+            for search in outdated
+            if search.number in new
+        )
+        listed = ", ".join(map(str, numbers[:_MOST_LISTED]))
+        if len(numbers) > _MOST_LISTED:
+            listed += ", ..."
+        what = "search" if len(numbers) == 1 else "searches"
+        warnings.warn(
+            f"The checkpoint {self.path} holds scores of {n_folds} folds of this "
+            f"estimator (of the {what} {listed}) that an older version of "
+            "resumable_search stored. It could take a changed function, fitted model "
+            "or setting for an unchanged one, so these scores cannot be trusted any "
+            "more. They are not used: the folds of this search run again. To read the "
+            f"old scores, run 'resumable-search results {self.path} --search "
+            f"{numbers[0]}'; to delete them, 'resumable-search prune {self.path} "
+            "--outdated'. This is said once.",
+            UntrustedScoresWarning,
+            stacklevel=2,
+        )
 
     def _plan(
         self,

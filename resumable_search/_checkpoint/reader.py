@@ -112,7 +112,7 @@ class CheckpointReader:
         with self._rows_of("searches"):
             rows = self._db.execute(
                 "SELECT id, key, family, kind, run, n_splits, n_candidates, scorers, "
-                "metric, parts, created, started FROM searches "
+                "metric, parts, created, started, key_rules FROM searches "
                 "ORDER BY started DESC, id DESC"
             )
             return [_search(*row) for row in rows]
@@ -137,6 +137,18 @@ class CheckpointReader:
                 (search,),
             ):
                 found.setdefault(whole(round_), {})[whole(position)] = text(key)
+        return found
+
+    def details(self, search: int) -> dict[str, dict[str, tuple[str, str]]]:
+        """Return what its parts are made of: part -> path -> (key, text)."""
+        found: dict[str, dict[str, tuple[str, str]]] = {}
+        with self._rows_of("details"):
+            for part, path, key, words in self._db.execute(
+                "SELECT part, path, key, text FROM details WHERE search = ? "
+                "ORDER BY part, path",
+                (search,),
+            ):
+                found.setdefault(text(part), {})[text(path)] = text(key), text(words)
         return found
 
     # ------------------------------------------------------------------
@@ -264,6 +276,7 @@ def _search(
     parts: object,
     created: object,
     started: object,
+    key_rules: object,
 ) -> SearchRecord:
     return SearchRecord(
         number=whole(id_),
@@ -278,6 +291,7 @@ def _search(
         parts=table(_part, parsed(parts)),
         created=number(created),
         started=number(started),
+        key_rules=whole(key_rules),
     )
 
 

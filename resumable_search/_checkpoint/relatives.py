@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .._records import SearchRecord
 
-__all__ = ["relative_text"]
+__all__ = ["outdated_relatives", "relative_text"]
 
 # The newest ones.
 _MOST_RELATIVES = 200
@@ -21,9 +21,9 @@ def relative_text(
     """
     nearest: list[str] | None = None
     for other in others[:_MOST_RELATIVES]:
-        if other.run == search.run or _estimator_class(other) != _estimator_class(
-            search
-        ):
+        if other.run == search.run or other.is_outdated:
+            continue
+        if _estimator_class(other) != _estimator_class(search):
             continue
         changes = _changes(other.parts, search.parts)
         if not changes:
@@ -37,6 +37,17 @@ def relative_text(
         "be used for this one, because of what has changed since: "
         f"{'; '.join(nearest)}. All folds run."
     )
+
+
+def outdated_relatives(
+    search: SearchRecord, others: Sequence[SearchRecord]
+) -> list[SearchRecord]:
+    """Return the searches of the same estimator whose scores cannot be trusted."""
+    return [
+        other
+        for other in others
+        if other.is_outdated and _estimator_class(other) == _estimator_class(search)
+    ]
 
 
 def _estimator_class(search: SearchRecord) -> str:

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 #: Number of the format that this code writes.
-FORMAT = 2
+FORMAT = 3
 
 #: Marks the file as one of ours ("RSrc").
 _APPLICATION_ID = 0x52537263
@@ -50,8 +50,18 @@ CREATE TABLE searches (
     metric TEXT NOT NULL,                    -- the scorer that decides
     parts TEXT NOT NULL,                     -- JSON: part -> name -> [key, text]
     created REAL NOT NULL,                   -- seconds since 1970, UTC
-    started REAL NOT NULL
+    started REAL NOT NULL,
+    key_rules INTEGER NOT NULL,              -- by which its folds are keyed
+    is_told INTEGER NOT NULL                 -- 1: a warning told of its old rules
 );
+CREATE TABLE details (
+    search INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
+    part TEXT NOT NULL,                      -- what they are details of
+    path TEXT NOT NULL,                      -- the way to a value in it
+    key TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (search, part, path)
+) WITHOUT ROWID;
 CREATE TABLE candidates (
     search INTEGER NOT NULL REFERENCES searches (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,               -- in cv_results_
@@ -133,7 +143,26 @@ CREATE TABLE folds (
     PRIMARY KEY (key, scorer)
 ) WITHOUT ROWID;
 """,
+    2: """
+CREATE TABLE searches (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    family TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    run TEXT NOT NULL,
+    n_splits INTEGER NOT NULL,
+    n_candidates INTEGER NOT NULL,
+    scorers TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    parts TEXT NOT NULL,
+    created REAL NOT NULL,
+    started REAL NOT NULL
+);
+""",
 }
+
+#: Format -> tables that it was the first to have.
+_ADDED = {3: ("details",)}
 
 
 def _from_1_to_2(db: sqlite3.Connection) -> None:
@@ -146,7 +175,7 @@ def _from_1_to_2(db: sqlite3.Connection) -> None:
         db.execute(f"CREATE TEMP TABLE old_{table} AS SELECT * FROM {table}")  # noqa: S608
     for table in reversed(_CHANGED_IN_2):
         db.execute(f"DROP TABLE {table}")
-    for statement in _statements():
+    for statement in _statements(2):
         if statement.split()[2] in _CHANGED_IN_2:
             db.execute(statement)
     db.execute(
@@ -176,19 +205,35 @@ def _from_1_to_2(db: sqlite3.Connection) -> None:
 #: A table comes before those that refer to it.
 _CHANGED_IN_2 = ("searches", "candidates", "splits", "folds")
 
+
+def _from_2_to_3(db: sqlite3.Connection) -> None:
+    """Mark the searches whose folds are keyed by the rules of before."""
+    db.execute("CREATE TEMP TABLE old_searches AS SELECT * FROM searches")
+    db.execute("DROP TABLE searches")
+    for statement in _statements(3):
+        if statement.split()[2] in ("searches", "details"):
+            db.execute(statement)
+    db.execute("INSERT INTO searches SELECT *, 1, 0 FROM old_searches")
+    db.execute("DROP TABLE old_searches")
+
+
 #: Format -> function that takes a file from it to the next one.
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1_to_2}
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+}
 
 
 def _statements(version: int = FORMAT) -> list[str]:
-    """Give the statements that make the tables of a format."""
+    """Return the statements that make the tables of a format."""
+    later = {table for v, tables in _ADDED.items() if v > version for table in tables}
     # Older ones first: a table is as in the first format that had another one later.
     schemas = [s for v, s in sorted(_PAST_SCHEMAS.items()) if v >= version]
     tables: dict[str, str] = {}
     for schema in (*schemas, _SCHEMA):
         for statement in filter(None, map(str.strip, schema.split(";"))):
             tables.setdefault(statement.split()[2], statement)
-    return list(tables.values())
+    return [text for table, text in tables.items() if table not in later]
 
 
 @contextlib.contextmanager

@@ -141,11 +141,12 @@ class CheckpointStore(CheckpointReader):
         with self._transaction():
             (number,) = self._db.execute(
                 "INSERT INTO searches (key, family, kind, run, n_splits, n_candidates, "
-                "scorers, metric, parts, created, started) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "scorers, metric, parts, created, started, key_rules, is_told) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) "
                 "ON CONFLICT (key) DO UPDATE SET run = excluded.run, "
                 "n_candidates = excluded.n_candidates, scorers = excluded.scorers, "
-                "metric = excluded.metric, started = excluded.started RETURNING id",
+                "metric = excluded.metric, parts = excluded.parts, "
+                "started = excluded.started RETURNING id",
                 (
                     search.key,
                     search.family,
@@ -158,9 +159,34 @@ class CheckpointStore(CheckpointReader):
                     json.dumps(search.parts),
                     now,
                     now,
+                    search.key_rules,
                 ),
             ).fetchone()
+            self._replace_details(int(number), search)
         return int(number)
+
+    def _replace_details(self, number: int, search: SearchRecord) -> None:
+        self._db.execute("DELETE FROM details WHERE search = ?", (number,))
+        self._db.executemany(
+            "INSERT INTO details VALUES (?, ?, ?, ?, ?)",
+            (
+                (number, part, path, key, words)
+                for part, rows in search.details.items()
+                for path, (key, words) in rows.items()
+            ),
+        )
+
+    def tell_of(self, searches: Iterable[SearchRecord]) -> set[int]:
+        """Note that a warning tells of searches; return those it did not tell of."""
+        with self._transaction():
+            return {
+                search.number
+                for search in searches
+                if self._db.execute(
+                    "UPDATE searches SET is_told = 1 WHERE id = ? AND is_told = 0",
+                    (search.number,),
+                ).rowcount
+            }
 
     def describe(
         self,

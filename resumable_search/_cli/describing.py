@@ -9,7 +9,10 @@ from .._texts import inert
 from .facts import Facts
 from .output import clock, fitting, parameters_text, utc, value_text
 
-__all__ = ["describe", "facts_json", "line", "state_text"]
+__all__ = ["OUTDATED", "describe", "facts_json", "line", "state_text"]
+
+#: What is said of scores whose keys were made by older rules.
+OUTDATED = "of an older version of resumable_search: not to be trusted, not used"
 
 _BAR_WIDTH = 40
 
@@ -45,6 +48,8 @@ def describe(facts: Facts, now: float, *, has_bar: bool = False) -> Any:
     ]
     if live is not None and live.seconds_left is not None:
         rows.append(("time left", f"about {clock(live.seconds_left)}"))
+    if search.is_outdated:
+        rows.append(("scores", OUTDATED))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -78,6 +83,7 @@ def facts_json(facts: Facts) -> dict[str, Any]:
         "process": holder and {"pid": holder.pid, "host": holder.host},
         "created": utc(search.created),
         "started": utc(search.started),
+        "is_outdated": search.is_outdated,
         "n_folds": facts.view.n_folds,
         "n_done": facts.n_done,
         "n_resumed": live.n_resumed if live else None,

@@ -76,6 +76,7 @@ def results(
         raise click.UsageError("--all-columns and --columns exclude each other.")
     with opened(checkpoint) as reader:
         facts = gather(reader, choose(reader, number))
+    _tell_of_outdated(facts)
     found = _Results(facts)
     metric = found.metric_of(sort)
     order = found.order(metric)[:top]
@@ -256,6 +257,14 @@ def _print_narrow(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
                 show(Text(f"Left out: {left_out} (--all-columns shows all)."))
             return
     show(fitting(headings, rows, right=numbers, least=_LEAST_PARAMETERS))
+
+
+def _tell_of_outdated(facts: "Facts") -> None:
+    """Say that the scores are not used any more, apart from the table."""
+    from .describing import OUTDATED
+
+    if facts.search.is_outdated:
+        click.echo(f"Scores {OUTDATED}.", err=True)
 
 
 def _tell_coming(n: int) -> None:

@@ -22,28 +22,47 @@ __all__ = ["prune", "verify"]
 @click.option(
     "--all-but-last", is_flag=True, help="All searches but the one started last."
 )
+@click.option(
+    "--outdated",
+    is_flag=True,
+    help="All searches whose scores an older version of resumable_search stored, "
+    "which are not used any more.",
+)
 @click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
 def prune(
-    checkpoint: str | None, number: int | None, all_but_last: bool, is_sure: bool
+    checkpoint: str | None,
+    number: int | None,
+    all_but_last: bool,
+    outdated: bool,
+    is_sure: bool,
 ) -> None:
     """Remove a search from a checkpoint.
 
-    And the folds that no other search uses. Needs --search or --all-but-last. It
-    shows what goes, and asks. A search that is running is refused. Random states
-    stay: the same search, fitted again, draws the same candidates and splits.
+    And the folds that no other search uses. Needs --search, --all-but-last or
+    --outdated. It shows what goes, and asks. A search that is running is refused.
+    Random states stay: the same search, fitted again, draws the same candidates and
+    splits.
     """
     from .._checkpoint.pruning import plan_pruning
     from .facts import opened, readable
 
-    if (number is None) is not all_but_last:
-        raise click.UsageError("Give either --search N or --all-but-last.")
+    if [number is not None, all_but_last, outdated].count(True) != 1:
+        raise click.UsageError("Give one of --search N, --all-but-last, --outdated.")
     with opened(checkpoint) as reader:
         path = reader.path
         with readable(path):
-            searches = _chosen(reader.searches(), number, path)
+            searches = reader.searches()
+            if outdated:
+                searches = [search for search in searches if search.is_outdated]
+            else:
+                searches = _chosen(searches, number, path)
             pruning = plan_pruning(reader, searches)
     if not searches:
-        click.echo("There is no search but the one that was started last.")
+        click.echo(
+            "There is no search of an older version of resumable_search."
+            if outdated
+            else "There is no search but the one that was started last."
+        )
         return
     _refuse_running(path, searches)
     _show(pruning)
@@ -136,6 +155,19 @@ def verify(checkpoint: str | None) -> None:
             "copy, or move it away to start afresh."
         )
     click.echo(f"{inert(path)} is whole.")
+    _tell_of_outdated(path)
+
+
+def _tell_of_outdated(path: Path) -> None:
+    from .describing import OUTDATED
+    from .facts import opened
+
+    with opened(str(path)) as reader:
+        numbers = sorted(s.number for s in reader.searches() if s.is_outdated)
+    if numbers:
+        listed = ", ".join(map(str, numbers))
+        what = "search" if len(numbers) == 1 else "searches"
+        click.echo(f"Scores of the {what} {listed}: {OUTDATED}.")
 
 
 def _counted(number: int, what: str, many: str = "") -> str:

@@ -1,7 +1,9 @@
 """Searches can be taken out of a checkpoint, and the file can be checked."""
 
+import json
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from resumable_search import read_results
 from resumable_search._checkpoint.fold_folders import FoldFolders
 from resumable_search._checkpoint.locks import SearchLock, find_holder
 from resumable_search._checkpoint.reader import CheckpointReader
+from resumable_search._checkpoint.store import CheckpointStore
 from resumable_search._keys.digests import fold_key
 from tests.cli.conftest import FailsAboveTwo, search
 from tests.conftest import assert_same_results
@@ -255,3 +258,32 @@ def test_a_cut_off_file_is_told(cli, checkpoint, tmp_path):
         result = cli(command, short, code=1)
         assert "is not a checkpoint, or is damaged" in result.stderr
         assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def old(tmp_path):
+    """Give a checkpoint of format 2, brought up to date, with two old searches."""
+    path = tmp_path / "old.sqlite"
+    shutil.copy(Path(__file__).parent.parent / "data" / "format-2.sqlite", path)
+    CheckpointStore(path).close()
+    return path
+
+
+def test_scores_that_are_not_used_any_more_are_marked(cli, old):
+    """By all commands that show them or check the file."""
+    assert "Scores of the searches 1, 2: of an older version" in cli(
+        "verify", old
+    ).stdout.replace("\n", " ")
+    assert "not to be trusted" in " ".join(cli("status", old).stdout.split())
+    assert json.loads(cli("status", old, "--json").stdout)["is_outdated"] is True
+    assert "not to be trusted" in cli("results", old).stderr
+
+
+def test_prune_removes_what_is_not_used_any_more(cli, old, log):
+    """And leaves the searches of now."""
+    search(old, log, [1.0])
+    cli("prune", old, "--outdated", "--yes")
+    assert query(old, "SELECT id FROM searches") == [(3,)]
+    assert count(old, "folds") == 2
+    assert "no search of an older version" in cli("prune", old, "--outdated").stdout
+    assert "not to be trusted" not in cli("status", old).stdout

@@ -284,12 +284,47 @@ def test_format_1_is_brought_up_to_date(store, tmp_path):
     assert schema(path) == schema(store.path)
 
 
-def test_a_reader_leaves_an_older_format_alone_and_says_what_to_do(tmp_path):
+def test_format_2_is_brought_up_to_date(store, tmp_path):
+    """Its folds are found, and its searches are marked as keyed by older rules."""
+    path = tmp_path / "old.sqlite"
+    shutil.copy(DATA / "format-2.sqlite", path)
+    old = CheckpointStore(path)
+    assert [search.is_outdated for search in old.searches()] == [True, True]
+    old.register(search())
+    assert [s.is_outdated for s in old.searches()] == [False, True, True]
+    assert [len(old.candidates(number)) for number in (1, 2)] == [2, 3]
+    (keys,) = zip(*old._db.execute("SELECT DISTINCT key FROM folds"), strict=True)
+    assert sum(map(len, old.find(keys).values())) == 14  # of 18; four failed
+    assert old._db.execute("PRAGMA foreign_key_check").fetchall() == []
+    old.close()
+    assert schema(path) == schema(store.path)
+
+
+def test_a_warning_tells_of_a_search_once(store):
+    """Whoever asks first is to give it."""
+    store.register(search("a"))
+    store.register(search("b"))
+    b, a = store.searches()
+    assert store.tell_of([a]) == {a.number}
+    assert store.tell_of([a, b]) == {b.number}
+    assert store.tell_of([a, b]) == set()
+
+
+def test_details_come_back_and_are_replaced(store):
+    """Those of a search that is started again are those of now."""
+    number = store.register(search(details={"code": {"f": ("1", "function f")}}))
+    assert store.details(number) == {"code": {"f": ("1", "function f")}}
+    store.register(search(details={"code": {"g": ("2", "function g")}}))
+    assert store.details(number) == {"code": {"g": ("2", "function g")}}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_reader_leaves_an_older_format_alone_and_says_what_to_do(tmp_path, version):
     """Whoever looks on changes nothing."""
     path = tmp_path / "old.sqlite"
-    shutil.copy(DATA / "format-1.sqlite", path)
+    shutil.copy(DATA / f"format-{version}.sqlite", path)
     before = path.read_bytes()
-    with pytest.raises(CheckpointFormatError, match=r"older format 1.*Call fit"):
+    with pytest.raises(CheckpointFormatError, match=rf"format {version}.*Call fit"):
         CheckpointReader(path)
     assert path.read_bytes() == before
 
