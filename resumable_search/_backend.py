@@ -36,6 +36,7 @@ from ._gpu.placement import place, start_daemons
 from ._outcome_checks import checked, explained
 from ._progress.progress import Progress
 from ._progress.tally import texts_of
+from ._progress.waiting import said_when_slow
 from ._records import (
     FoldOutcome,
     FoldTask,
@@ -68,6 +69,11 @@ _log = logging.getLogger(__name__)
 #: Folds that joblib hands over at once. Large enough that joblib's own cost per
 #: batch does not matter, small beside any search for which memory does.
 _BATCH_SIZE = 64
+
+# What takes long where the data are large: before the first fold.
+_KEYING = (
+    "Comparing the data, the estimator and your code with what is in the checkpoint."
+)
 
 
 @dataclass
@@ -179,7 +185,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         calls = unpack_batch(func)
         batch = _Batch(self, [None] * len(calls), len(calls), callback)
         self._expect(calls[0])
-        planned = self._session.plan(calls)
+        with said_when_slow(_KEYING, self._verbose):
+            planned = self._session.plan(calls)
         if self.log is not None:
             self.log.begin(search_name(calls[0].estimator, self._session.same_folds))
         for position, fold in enumerate(planned):

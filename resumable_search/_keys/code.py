@@ -66,6 +66,7 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
 
 
 def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[bytes]:
+    place = str(scope.get("__name__") or "")
     for name in sorted(code.globals - _MODULE_NOISE):
         if name not in scope:
             continue  # a builtin, or not defined
@@ -73,7 +74,7 @@ def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[b
         if isinstance(scope[name], types.ModuleType):
             yield _encode_module_use(walk, scope[name], code.attributes, set())
         else:
-            yield walk.child(f" -> global '{name}'", scope[name])
+            yield walk.member(place, name, f" -> global '{name}'", scope[name])
     yield encode_imports(code, str(scope.get("__package__") or ""))
 
 
@@ -97,7 +98,8 @@ def _encode_module_use(
         if isinstance(value, types.ModuleType):
             parts.append(_encode_module_use(walk, value, attributes, seen))
         else:
-            parts.append(walk.child(f" -> global '{module.__name__}.{name}'", value))
+            label = f" -> global '{module.__name__}.{name}'"
+            parts.append(walk.member(module.__name__, name, label, value))
     return node(b"usermodule", parts)
 
 
@@ -110,7 +112,8 @@ def encode_class(walk: Walk, cls: type) -> bytes:
             label = f" -> member '{name}'"
             parts += encode_str(name), walk.child(label, member.value)
     for name, value in sorted(_namespace(cls)):
-        parts += encode_str(name), walk.child(f" -> attribute '{name}'", value)
+        label, place = f" -> attribute '{name}'", f"{cls.__qualname__}.{name}"
+        parts += encode_str(name), walk.member(cls.__module__, place, label, value)
     return node(b"class", parts)
 
 

@@ -121,6 +121,28 @@ class Walk:
             error.path.append(label)
             raise
 
+    def member(
+        self,
+        module: str,  # noqa: ARG002 - for walks that verify
+        name: str,  # noqa: ARG002 - likewise
+        label: str,
+        value: object,
+    ) -> bytes:
+        """Encode what a module, or a class in it, has under a name.
+
+        Parameters
+        ----------
+        module : str
+            Name of the module.
+        name : str
+            Of the value in the module, with that of the class before a dot.
+        label : str
+            What error messages call the value.
+        value : object
+            What is there.
+        """
+        return self.child(label, value)
+
     def unordered(self, values: Iterable[object]) -> list[bytes]:
         """Encode each value on its own, so that no order shows in the result."""
         numbers, self._numbers = self._numbers, None

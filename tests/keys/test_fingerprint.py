@@ -570,7 +570,7 @@ def capture(lock):
 def test_error_names_the_way_to_the_value(value, path):
     """The message leads to the value, says why, and names both ways out."""
     with pytest.raises(FingerprintError, match=rf"^{path} must be ") as caught:
-        fingerprint(value, "estimator")
+        fingerprint(value, "estimator", cloned=True)
     message = str(caught.value)
     for part in (
         "type _thread.lock",

@@ -17,6 +17,7 @@ from resumable_search._progress.pace import Pace
 from resumable_search._progress.progress import Progress
 from resumable_search._progress.tally import Tally, texts_of
 from resumable_search._progress.terminal import TerminalDisplay
+from resumable_search._progress.waiting import said_when_slow
 from resumable_search._records import LiveStatus, LiveWorker
 from tests.terminals import Terminal
 
@@ -546,3 +547,26 @@ def test_a_notebook_has_the_first_choice(monkeypatch):
         lambda: display,
     )
     assert _progress._open_display() is display
+
+
+# ---------------------------------------------------------------------------
+# What takes long before the first fold
+
+
+def test_what_takes_long_is_said(capsys):
+    """A block that takes longer than the person's patience prints a line."""
+    with said_when_slow("Comparing the data.", verbose=1, patience=0.0):
+        deadline = time.monotonic() + 60
+        while not (out := capsys.readouterr().out):
+            assert time.monotonic() < deadline
+
+    assert out == "[resumable_search] Comparing the data.\n"
+
+
+@pytest.mark.parametrize(("verbose", "patience"), [(1, 60.0), (0, 0.0)])
+def test_what_is_quick_or_not_wanted_is_not_said(capsys, verbose, patience):
+    """A quick block prints nothing, nor does any block with verbose=0."""
+    with said_when_slow("Comparing the data.", verbose, patience):
+        pass
+
+    assert capsys.readouterr().out == ""
