@@ -1,45 +1,73 @@
-"""Keys of data: arrays, sparse matrices and frames, by content, not layout."""
+"""Keys of NumPy's arrays and scalars: by dtype, shape and content, not by layout."""
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .encoding import encode_bytes, encode_str, node
-from .python import sequence
-from .summaries import summarize
+from .buffers import encode_buffer
+from .encoding import encode_str, node
 from .walk import Walk
 
-_LARGE = 1 << 16  # bytes; from here on sha256 is twice as fast as blake2b
-_CHUNK = 1 << 24  # bytes copied at a time of an array that is not contiguous
+#: Values of an array of objects that are encoded at a time.
+_OBJECTS = 1 << 16
+#: What NumPy itself keeps among the attributes of a masked array.
+_MASKED_ATTRIBUTES = {
+    "_mask",
+    "_fill_value",
+    "_hardmask",
+    "_sharedmask",
+    "_isfield",
+    "_baseclass",
+    "_basedict",
+}
 
 
 def encode_dtype(walk: Walk, value: np.dtype[Any]) -> bytes:
     """Key a dtype by what its values mean."""
-    parts = [encode_str(value.str), encode_str(str(value.type.__name__))]
+    parts = [encode_str(value.str)]
+    scalar = value.type
+    if not scalar.__module__.startswith("numpy") or issubclass(scalar, np.record):
+        parts.append(walk.encode(scalar))  # bfloat16 and the like; numpy.record
     if value.kind == "T":
         parts.append(walk.encode(getattr(value, "na_object", None)))
     if value.subdtype is not None:
         parts += encode_dtype(walk, value.subdtype[0]), walk.encode(value.shape)
     for name in value.names or ():
-        parts += encode_str(name), encode_dtype(walk, value[name])
+        fields: Any = value.fields
+        title = fields[name][2:]
+        parts += encode_str(name), encode_dtype(walk, value[name]), walk.encode(title)
     return node(b"dtype", parts)
 
 
 def encode_array(walk: Walk, value: Any) -> bytes:
     """Key an array or a NumPy scalar by dtype, shape and content."""
+    if value is np.ma.masked:  # its attributes cannot be read
+        return node(b"masked")
     array = np.asarray(value)
-    parts = [encode_str(type(value).__name__) if isinstance(value, np.generic) else b""]
+    parts = [_kind(walk, value)]
     if isinstance(value, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(value)
-        parts += [walk.encode(item) for item in (type(value), mask, value.fill_value)]
-        array = np.ma.getdata(value)
-    elif type(value) not in (np.ndarray, np.memmap) and not parts[0]:
-        parts += [walk.encode(type(value)), walk.encode(value.__dict__)]
+        parts += walk.encode(mask), walk.encode(value.fill_value)
+        parts.append(walk.encode(bool(value.hardmask)))
+        array = np.ma.getdata(value).view(np.ndarray)
     parts += [encode_dtype(walk, array.dtype), walk.encode(array.shape)]
     parts += _array_content(walk, array)
     return node(b"array", parts)
+
+
+def _kind(walk: Walk, value: Any) -> bytes:
+    """Encode what an array or scalar is beside its content."""
+    cls = type(value)
+    if cls in (np.ndarray, np.memmap):
+        return b""
+    if isinstance(value, np.generic) and cls.__module__.startswith("numpy"):
+        return b"scalar;"  # its dtype says the rest
+    attributes = dict(getattr(value, "__dict__", None) or {})
+    if isinstance(value, np.ma.MaskedArray):
+        for name in _MASKED_ATTRIBUTES:
+            attributes.pop(name, None)
+    return walk.encode(cls) + node(b"attributes", walk.attributes(attributes))
 
 
 def _array_content(walk: Walk, array: np.ndarray[Any, Any]) -> Iterator[bytes]:
@@ -49,115 +77,43 @@ def _array_content(walk: Walk, array: np.ndarray[Any, Any]) -> Iterator[bytes]:
             yield encode_str(name) + encode_dtype(walk, field.dtype)
             yield from _array_content(walk, field)
     elif array.dtype.hasobject or array.dtype.kind == "T":
-        yield _objects(walk, array.ravel().tolist())
+        yield encode_objects(walk, array)
     else:
-        yield _buffer(array)
+        yield encode_buffer(array)
 
 
-def _objects(walk: Walk, values: list[Any]) -> bytes:
-    if set(map(type, values)) <= {str}:
-        lengths = np.fromiter(map(len, values), np.int64, len(values))
-        return node(b"texts", (_buffer(lengths), encode_str("".join(values))))
-    return sequence(b"objects")(walk, values)
-
-
-def _buffer(array: np.ndarray[Any, Any]) -> bytes:
-    hasher: Any = (
-        hashlib.sha256() if array.nbytes > _LARGE else hashlib.blake2b(digest_size=32)
+def encode_objects(walk: Walk, array: np.ndarray[Any, Any]) -> bytes:
+    """Key the items of an array of objects; texts fast, which most of them are."""
+    flat = array.reshape(-1)
+    pieces = (flat[at : at + _OBJECTS] for at in range(0, len(flat), _OBJECTS))
+    return node(
+        b"objects",
+        [
+            _some_objects(walk, piece.tolist(), number * _OBJECTS)
+            for number, piece in enumerate(pieces)
+        ],
     )
-    for piece in _contiguous_pieces(array):
-        hasher.update(_significant(piece.reshape(-1)))
-    return encode_bytes(hasher.digest())
 
 
-def _contiguous_pieces(
-    array: np.ndarray[Any, Any],
-) -> Iterator[np.ndarray[Any, Any]]:
-    if array.flags.c_contiguous:
-        yield array
-    elif array.nbytes <= _CHUNK or array.ndim == 0:
-        yield np.ascontiguousarray(array)
-    else:
-        rows = max(1, len(array) * _CHUNK // array.nbytes)
-        for start in range(0, len(array), rows):
-            yield np.ascontiguousarray(array[start : start + rows])
+def _some_objects(walk: Walk, values: list[Any], first: int) -> bytes:
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return node(b"texts", encode_texts(values))
+    if str not in kinds:
+        return node(b"others", _others(walk, enumerate(values, first)))
+    others = [(at, item) for at, item in enumerate(values) if type(item) is not str]
+    texts = [item for item in values if type(item) is str]
+    where = np.array([at for at, _ in others], np.int64)
+    rest = _others(walk, ((first + at, item) for at, item in others))
+    return node(b"mixed", (*encode_texts(texts), encode_buffer(where), *rest))
 
 
-def _significant(flat: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """View as bytes, without the padding of the x86's extended precision."""
-    raw = flat.view(np.uint8)
-    extended = flat.dtype.type in (np.longdouble, np.clongdouble)
-    if extended and np.finfo(flat.dtype).nmant == 63:
-        parts = raw.reshape(-1, np.dtype(np.longdouble).itemsize)
-        return np.ascontiguousarray(parts[:, :10])
-    return raw
+def _others(walk: Walk, items: Any) -> list[bytes]:
+    return [walk.child(f"[{position}]", item) for position, item in items]
 
 
-# SciPy
-
-
-def encode_sparse(walk: Walk, value: Any) -> bytes:
-    """Key a sparse matrix or array by class, shape and content."""
-    parts = [walk.encode(type(value)), walk.encode(value.shape)]
-    if value.ndim == 2:
-        matrix = value.tocsr()
-        if not matrix.has_canonical_format:
-            matrix = matrix.copy() if matrix is value else matrix
-            matrix.sum_duplicates()
-        content = [matrix.data, *(_wide(i) for i in (matrix.indices, matrix.indptr))]
-    else:
-        matrix = value.tocoo(copy=True)
-        matrix.sum_duplicates()
-        content = [matrix.data, *map(_wide, matrix.coords)]
-    return node(b"sparse", [*parts, *(encode_array(walk, part) for part in content)])
-
-
-def _wide(indices: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(indices, dtype=np.int64)
-
-
-# pandas
-
-
-def encode_frame(walk: Walk, value: Any) -> bytes:
-    """Key a DataFrame by its columns, index and content."""
-    parts = [walk.encode(type(value)), walk.encode(value.columns)]
-    parts.append(walk.encode(value.index))
-    for position in range(value.shape[1]):
-        label = f"[{summarize(value.columns[position])}]"
-        parts.append(walk.child(label, value.iloc[:, position].array))
-    return node(b"frame", [*parts, walk.encode(dict(value.attrs))])
-
-
-def encode_series(walk: Walk, value: Any) -> bytes:
-    """Key a Series by its name, index and content."""
-    parts = (type(value), value.name, value.index, value.array, dict(value.attrs))
-    return node(b"series", [walk.encode(part) for part in parts])
-
-
-def encode_index(walk: Walk, value: Any) -> bytes:
-    """Key an Index by its names and content."""
-    parts: list[object] = [type(value), list(value.names)]
-    if hasattr(value, "step"):
-        parts += value.start, value.stop, value.step
-    elif value.nlevels > 1:
-        parts += [value.get_level_values(i).array for i in range(value.nlevels)]
-    else:
-        parts += value.array, getattr(value, "freqstr", None)
-    return node(b"index", [walk.encode(part) for part in parts])
-
-
-def encode_extension_array(walk: Walk, value: Any) -> bytes:
-    """Key a column that pandas does not keep in a plain array."""
-    dtype = str(value.dtype)
-    if hasattr(value, "codes"):
-        content: tuple[object, ...] = (value.categories, value.codes, value.ordered)
-    elif isinstance(value.dtype, np.dtype) or hasattr(value.dtype, "numpy_dtype"):
-        missing = value.isna()
-        plain = not missing.any() or isinstance(value.dtype, np.dtype)
-        content = (missing, value.to_numpy() if plain else value.to_numpy(dtype=object))
-    elif dtype.startswith("datetime64"):  # with a time zone
-        content = (value.asi8,)
-    else:
-        content = (value.to_numpy(dtype=object),)
-    return node(b"column", (encode_str(dtype), *map(walk.encode, content)))
+def encode_texts(values: list[str]) -> tuple[bytes, bytes]:
+    """Encode where each text ends and what they are, one after the other."""
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    raw = "".join(values).encode("utf-8", "surrogatepass")
+    return encode_buffer(lengths), encode_buffer(np.frombuffer(raw, np.uint8))

@@ -17,17 +17,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .._sklearn_compat.estimators import PASSTHROUGH
-from .arrays import (
-    encode_array,
-    encode_dtype,
-    encode_extension_array,
-    encode_frame,
-    encode_index,
-    encode_series,
-    encode_sparse,
-)
 from .bytecode import normalise
 from .code import encode_class, encode_function
+from .data_handlers import DATA_BASES, DATA_BY_NAME
 from .encoding import ATOMS, node
 from .instances import encode_instance
 from .keras_objects import encode_callback, encode_keras, is_keras
@@ -85,9 +77,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
 _BASES: list[tuple[type, tuple[Handler, bool]]] = [
     (type, (encode_class, True)),
     (Enum, (encode_enum, True)),
-    (np.ndarray, (encode_array, False)),
-    (np.generic, (encode_array, False)),
-    (np.dtype, (encode_dtype, False)),
+    *((base, (handler, False)) for base, handler in DATA_BASES),
     (
         np.random.BitGenerator,
         (by_state(lambda value: (value.state, seed_sequence(value))), False),
@@ -103,12 +93,7 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", PASSTHROUGH, encode_passthrough),
     ("scipy", "rv_frozen", encode_frozen),
     ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
-    ("scipy", "_spbase", encode_sparse),
-    ("scipy", "spmatrix", encode_sparse),
-    ("pandas", "DataFrame", encode_frame),
-    ("pandas", "Series", encode_series),
-    ("pandas", "Index", encode_index),
-    ("pandas", "ExtensionArray", encode_extension_array),
+    *DATA_BY_NAME,
     ("torch", "Tensor", encode_tensor),
     ("torch", "TensorBase", encode_tensor),
     ("jax", "ArrayImpl", encode_tensor),
