@@ -8,22 +8,16 @@ the worker compares that with what it imported.
 """
 
 import sys
-import sysconfig
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
+
+from .._keys.library_code import is_library_file
 
 #: File name, modification time in nanoseconds, size in bytes.
 Stamp = tuple[str, int, int]
 
 _PACKAGE = __name__.partition(".")[0]
-
-_LIBRARY_ROOTS = tuple(
-    str(Path(path))
-    for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    if (path := sysconfig.get_path(name))
-)
 
 # Module name -> (spec it was imported by, its file at that time). A reload makes a
 # new spec, so an edited module that was reloaded gets a new stamp, and one that was
@@ -78,15 +72,10 @@ def compare(
 
 def _stamp(module: ModuleType) -> Stamp | None:
     file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not file.endswith(".py") or _is_library(file):
+    if not isinstance(file, str) or not file.endswith(".py") or is_library_file(file):
         return None
     try:
         status = Path(file).stat()
     except OSError:
         return None
     return file, status.st_mtime_ns, status.st_size
-
-
-@cache
-def _is_library(file: str) -> bool:
-    return file.startswith(_LIBRARY_ROOTS) or "site-packages" in file

@@ -12,7 +12,7 @@ from typing import Any
 
 from .bytecode import Code, normalise
 from .encoding import encode_str, node
-from .library_code import is_library, resolves
+from .library_code import is_library, is_library_scope, resolves
 from .modules import encode_imports
 from .walk import Walk
 
@@ -33,7 +33,7 @@ _MODULE_NOISE = frozenset(
 
 def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
     """Key a function, with all that it captures and refers to."""
-    library = is_library(function.__globals__.get("__name__"))
+    library = is_library_scope(function.__globals__)
     if (
         library
         and is_library(function.__module__)

@@ -9,8 +9,11 @@ import contextlib
 import functools
 import sys
 import sysconfig
+import types
+from collections.abc import Mapping
 from pathlib import Path
-from weakref import WeakKeyDictionary
+from typing import Any
+from weakref import ref
 
 from .encoding import named
 
@@ -26,28 +29,37 @@ _PACKAGES = {
     "tensorflow.python.keras": "keras",
     "tensorflow.keras": "keras",
 }
-_library_classes: WeakKeyDictionary[type, bytes] = WeakKeyDictionary()
+_HEAP_TYPE = 1 << 9  # a class that was made when the program ran
+_OF_C = (
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+)
+# By id: a metaclass may compare or hash its classes as it likes.
+_library_classes: dict[int, tuple[ref[type], bytes]] = {}
 
 
 @functools.lru_cache(maxsize=4096)
 def is_library_file(file: str) -> bool:
-    """Say whether a file is a library's."""
+    """Say whether a file is a library's, wherever ``sys.path`` points."""
     path = Path(file).resolve()
     if {"site-packages", "dist-packages"} & set(path.parts):
         return True
     if any(path.is_relative_to(root) for root in _LIBRARY_ROOTS):
         return True
     # What is installed in place (pip install -e) is in the record of no directory.
-    roots = {Path(place).resolve() for place in sys.path} & set(path.parents)
-    return any(path.relative_to(r).parts[0] in _installed_in(r) for r in roots)
+    return any(
+        path.relative_to(parent).parts[0] in _installed_in(parent)
+        for parent in path.parents
+    )
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1024)
 def _installed_in(directory: Path) -> frozenset[str]:
     """Name the packages and modules that an installer has put into a directory."""
     names = set()
-    for record in directory.glob("*.dist-info/RECORD"):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        for record in directory.glob("*.dist-info/RECORD"):
             for line in record.read_text(errors="replace").splitlines():
                 names.add(line.partition(",")[0].partition("/")[0])
     return frozenset(names)
@@ -55,16 +67,40 @@ def _installed_in(directory: Path) -> frozenset[str]:
 
 def is_library(module_name: str | None) -> bool:
     """Say whether a module's code is known by its name and not by what it does."""
-    if module_name is None or module_name == "__main__":
+    if not isinstance(module_name, str) or module_name == "__main__":
         return False
-    if module_name.partition(".")[0] in (_PACKAGE, *sys.builtin_module_names):
+    if _is_built_in(module_name):
         return True
     module = sys.modules.get(module_name)
-    spec = getattr(module, "__spec__", None)
-    file = getattr(module, "__file__", None) or getattr(spec, "origin", None)
+    return _is_from_library(
+        getattr(module, "__file__", None), getattr(module, "__spec__", None)
+    )
+
+
+def is_library_scope(scope: Mapping[str, Any]) -> bool:
+    """Say whether a function's globals, or a module's, are those of a library.
+
+    A namespace answers for itself, because a module that was loaded from a file's path
+    or made at run time may have the name of another one.
+    """
+    name = scope.get("__name__")
+    if not isinstance(name, str) or name == "__main__":
+        return False
+    module = sys.modules.get(name)
+    if _is_built_in(name):
+        return getattr(module, "__dict__", None) is scope or "__file__" not in scope
+    return _is_from_library(scope.get("__file__"), scope.get("__spec__"))
+
+
+def _is_built_in(name: str) -> bool:
+    return name.partition(".")[0] in (_PACKAGE, *sys.builtin_module_names)
+
+
+def _is_from_library(file: object, spec: object) -> bool:
+    file = file or getattr(spec, "origin", None)
     if file in ("built-in", "frozen"):
         return True
-    if file is None:  # a namespace package, or a module made at run time
+    if not isinstance(file, str):  # a namespace package, or made at run time
         locations = getattr(spec, "submodule_search_locations", None) or ()
         return any(is_library_file(location) for location in locations)
     return is_library_file(file)
@@ -78,19 +114,40 @@ def resolves(module_name: str | None, qualname: str, value: object) -> bool:
     return found is not None and found is value
 
 
+def is_library_class(cls: type) -> bool:
+    """Say whether a class is a library's: its module holds it, or it is made in C.
+
+    A class that a library has made for the user (``dataclasses.make_dataclass``,
+    ``types.new_class``) has the library's module as its own, but is not in there.
+    """
+    module, qualname = cls.__module__, cls.__qualname__
+    return is_library(module) and (
+        resolves(module, qualname, cls)
+        or not cls.__flags__ & _HEAP_TYPE
+        or any(
+            isinstance(value, _OF_C) and value.__objclass__ is cls
+            for value in vars(cls).values()
+        )
+    )
+
+
 def class_name(cls: type) -> bytes:
     """Encode a class by name; the user's without the module, which may be a script."""
-    if is_library(cls.__module__):
+    if is_library_class(cls):
         return named(b"library", cls.__module__, cls.__qualname__)
     return named(b"user", None, cls.__qualname__.rpartition(".")[2])
 
 
 def library_class(value: type) -> bytes | None:
     """Encode a library's class by name; give None for the user's."""
-    known = _library_classes.get(value)
-    if known is None and is_library(value.__module__):
-        known = _library_classes[value] = class_name(value)
-    return known
+    known = _library_classes.get(id(value))
+    if known is not None and known[0]() is value:
+        return known[1]
+    if not is_library_class(value):
+        return None
+    name = class_name(value)
+    _library_classes[id(value)] = ref(value), name
+    return name
 
 
 def package_of(cls: type) -> str:
