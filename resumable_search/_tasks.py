@@ -12,7 +12,7 @@ from ._engine.worker import surroundings
 from ._records import FoldTask
 from ._sklearn_compat.callbacks import task_position
 from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.running import shared_context
+from ._sklearn_compat.running import shared_objects
 
 __all__ = ["TaskMaker"]
 
@@ -93,7 +93,8 @@ class TaskMaker:
             self._workspace = Workspace()
             self._context_path = self._workspace.put(
                 {
-                    "call": shared_context(call),
+                    "data": self._workspace.put((call.X, call.y)),
+                    "objects": self._workspace.put(shared_objects(call)),
                     "modules": user_module_stamps(),
                     "warning_filters": list(warnings.filters),
                     "surroundings": surroundings(),

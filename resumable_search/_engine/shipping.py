@@ -6,6 +6,9 @@ worker maps them instead of reading them, and ``k`` workers share one copy. The
 mapping is copy-on-write: an estimator may change its data in place, and nobody
 else sees it.
 
+Private names: ``_DYNAMIC_CLASS_TRACKER_BY_ID`` and ``_DYNAMIC_CLASS_TRACKER_BY_CLASS``
+of cloudpickle (3.0 to 3.1), by which it knows the classes again that it has carried.
+
 Files live in a directory of the process, readable by its owner alone. A lock on
 the directory ends with the process, so what a killed process left behind is found
 and removed by the next one.
@@ -26,7 +29,7 @@ from typing import Any
 import cloudpickle
 from filelock import FileLock, Timeout
 
-__all__ = ["Workspace", "dump", "load"]
+__all__ = ["Workspace", "dump", "forget_classes", "load"]
 
 _PREFIX = "resumable_search-"
 _LOCK_NAME = "owner.lock"
@@ -70,6 +73,17 @@ def load(path: str) -> Any:
         buffers.append(view[position : position + length])
         position += length
     return pickle.loads(pickled, buffers=buffers)  # noqa: S301 - our own file
+
+
+def forget_classes() -> None:
+    """Have what is loaded next bring classes of its own.
+
+    A class that came with its definition is otherwise the one that came before, with
+    whatever has been set in it since.
+    """
+    tracker = cloudpickle.cloudpickle
+    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
+        getattr(tracker, name).clear()
 
 
 class Workspace:

@@ -50,6 +50,7 @@ from .._sklearn_compat.running import run_fold
 from . import epoch_reports as _epoch_reports
 from . import module_stamps as _module_stamps
 from .aftermath import undone
+from .contexts import Context
 from .frames import write_frame
 from .shipping import load
 
@@ -120,9 +121,7 @@ class _FoldRunner:
 
     def __init__(self, offer: Callable[..., None]) -> None:
         self._offer = offer
-        self._context_path = ""
-        self._context: dict[str, Any] = {}
-        self._splits: dict[str, Any] = {}
+        self._context: Context | None = None
         self._n_modules_checked = 0
 
     def run(self, task: tuple[Any, ...]) -> tuple[str, bytes]:
@@ -134,18 +133,17 @@ class _FoldRunner:
             watchers = _epoch_reports.watchers(self._offer, task_id, curves)
             fold = RunningFold(lambda: Path(directory), save_epochs, watchers)
             with _warnings_into(caught):
-                if context_path != self._context_path:
-                    self._open(context_path)
-                split = self._split(split_path)
+                context = self._opened(context_path)
+                objects = context.fresh_objects()
+                data, split = context.data(), context.split(split_path)
                 parameters, progress, position = _payload(payload)
-                self._check_modules()
-                filters = self._context["warning_filters"]
-                warnings.filters[:] = filters  # type: ignore[index]
+                self._check_modules(context)
+                warnings.filters[:] = context.warning_filters  # type: ignore[index]
                 with _folds.run(fold), undone():
                     result, failed = run_fold(
-                        self._context["call"], split, parameters, progress, position
+                        objects, data, split, parameters, progress, position
                     )
-            self._check_modules()
+            self._check_modules(context)
         except _OtherCodeError as exc:
             return exc.verdict, _pickled(exc.file)
         except SystemExit as exc:
@@ -155,27 +153,24 @@ class _FoldRunner:
         failure = result["fit_error"] or _scoring_error(failed, caught)
         return "done", _pickled((result, failure, tuple(caught), _versions()))
 
-    def _open(self, path: str) -> None:
-        # The data of the last search goes before that of the next one comes.
-        self._context, self._splits, self._context_path = {}, {}, ""
-        self._context = load(path)
-        self._context_path = path
-        _take_over(self._context["surroundings"])
-        self._n_modules_checked = 0
+    def _opened(self, path: str) -> Context:
+        if self._context is None or self._context.path != path:
+            # The data of the last search goes before that of the next one comes.
+            self._context = None
+            context = Context(path)
+            _take_over(context.surroundings)
+            self._n_modules_checked = 0
+            self._context = context
+        return self._context
 
-    def _check_modules(self) -> None:
+    def _check_modules(self, context: Context) -> None:
         """Check what was imported since the last check, by unpickling or by a fit."""
         if len(sys.modules) == self._n_modules_checked:
             return
-        verdict, file = _module_stamps.compare(self._context["modules"])
+        verdict, file = _module_stamps.compare(context.modules)
         if verdict != "same":
             raise _OtherCodeError(verdict, file)
         self._n_modules_checked = len(sys.modules)
-
-    def _split(self, path: str) -> Any:
-        if path not in self._splits:
-            self._splits[path] = load(path)
-        return self._splits[path]
 
 
 def surroundings() -> dict[str, Any]:

@@ -26,13 +26,11 @@ class _ErrorScore(float):
     __str__ = __repr__
 
 
-def shared_context(call: FoldCall) -> dict[str, Any]:
-    """Give what the worker needs once per search to run its folds."""
+def shared_objects(call: FoldCall) -> dict[str, Any]:
+    """Return what all folds of a search begin with, apart from the data."""
     return {
         "function": call.function,
         "estimator": call.estimator,
-        "X": call.X,
-        "y": call.y,
         "shared": call.shared,
         "callback_ctx": without_siblings(call.callback_ctx),
         "caller": portable_caller(call),
@@ -40,26 +38,26 @@ def shared_context(call: FoldCall) -> dict[str, Any]:
 
 
 def run_fold(
-    context: dict[str, Any],
+    objects: dict[str, Any],
+    data: tuple[Any, Any],
     split: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
     parameters: dict[str, Any],
     progress: tuple[int, int, int, int],
     task_position: int | None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Run one fold; give scikit-learn's result and the scorers that failed."""
-    kwargs = dict(context["shared"])
+    """Run one fold; return scikit-learn's result and the scorers that failed."""
+    kwargs = dict(objects["shared"])
     error_score = kwargs["error_score"]
     if isinstance(error_score, numbers.Real):
         kwargs["error_score"] = _ErrorScore(error_score)
     split_index, n_splits, candidate_index, n_candidates = progress
-    if context["callback_ctx"] is not None:
-        kwargs["callback_ctx"] = sibling(context["callback_ctx"], task_position)
-    if context["caller"] is not None:
-        kwargs["caller"] = stand_in(*context["caller"])
-    result = context["function"](
-        clone(context["estimator"]),
-        context["X"],
-        context["y"],
+    if objects["callback_ctx"] is not None:
+        kwargs["callback_ctx"] = sibling(objects["callback_ctx"], task_position)
+    if objects["caller"] is not None:
+        kwargs["caller"] = stand_in(*objects["caller"])
+    result = objects["function"](
+        clone(objects["estimator"]),
+        *data,
         train=split[0],
         test=split[1],
         parameters=parameters,
