@@ -19,7 +19,7 @@ def encode_module(walk: Walk, module: types.ModuleType) -> bytes:
     """Key a module that is itself a value: a library's by name, else by its source."""
     if is_library(module.__name__):
         return walk.library(b"module", None, module.__name__)
-    return node(b"module", _source_keys([module.__name__]))
+    return node(b"module", _in_order(source_keys([module.__name__])))
 
 
 def encode_imports(code: Code, package: str) -> bytes:
@@ -28,10 +28,11 @@ def encode_imports(code: Code, package: str) -> bytes:
     They may not be imported yet, and importing them here could start a framework; so
     the same holds once they are imported, or the key would change on the way.
     """
-    return node(b"imports", _source_keys(_absolute_imports(code, package)))
+    return node(b"imports", _in_order(source_keys(absolute_imports(code, package))))
 
 
-def _absolute_imports(code: Code, package: str) -> Iterator[str]:
+def absolute_imports(code: Code, package: str) -> Iterator[str]:
+    """Name the modules that code may import when it runs."""
     for level, name in sorted(code.imports):
         base = name
         if level:
@@ -42,7 +43,8 @@ def _absolute_imports(code: Code, package: str) -> Iterator[str]:
         yield from (f"{base}.{attribute}" for attribute in sorted(code.attributes))
 
 
-def _source_keys(names: Iterable[str]) -> Iterator[bytes]:
+def source_keys(names: Iterable[str]) -> dict[str, bytes]:
+    """Key the user's modules among these, and those that they import, by source."""
     todo, keys = list(names), dict[str, bytes]()
     while todo:
         name = todo.pop()
@@ -55,16 +57,20 @@ def _source_keys(names: Iterable[str]) -> Iterator[bytes]:
         if not spec.origin.endswith(".py"):
             keys[name] = encode_bytes(hashlib.sha256(content).digest())
             continue
-        code = _code_of(content)
+        code = code_of(content)
         keys[name] = code.key
         package = name if spec.submodule_search_locations else name.rpartition(".")[0]
-        todo += _absolute_imports(code, package)
+        todo += absolute_imports(code, package)
+    return keys
+
+
+def _in_order(keys: dict[str, bytes]) -> Iterator[bytes]:
     for name in sorted(keys):
         yield encode_str(name) + keys[name]
 
 
-def _code_of(source: bytes) -> Code:
-    """Give what a module does. Many functions may import the same ones."""
+def code_of(source: bytes) -> Code:
+    """Return what a module does. Many functions may import the same ones."""
     digest = hashlib.sha256(source).digest()
     if digest not in _codes:
         _codes[digest] = normalise(compile(source, "module", "exec", dont_inherit=True))

@@ -53,9 +53,9 @@ def test_another_estimator_has_no_need_to_know(iris, checkpoint):
     forest = RandomForestClassifier(n_estimators=2, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UntrustedScoresWarning)
-        same_search(checkpoint, estimator=forest, param_grid={"max_depth": [1]}).fit(
-            *iris
-        )
+        ResumableGridSearchCV(
+            forest, {"max_depth": [1]}, cv=3, checkpoint=checkpoint
+        ).fit(*iris)
 
 
 def test_the_old_scores_can_still_be_read(iris, checkpoint):
