@@ -2,9 +2,8 @@
 
 A fold's key is made of what its score depends on:
 
-- *family*: estimator with all its parameters, ``X``, ``y``, fit parameters, and the
-  scikit-learn settings that matter;
-- *candidate*: the parameters that are tried;
+- *family*: ``X``, ``y``, fit parameters, and the settings that matter;
+- *candidate*: the estimator with all its parameters, those that are tried included;
 - *split*: the train and test indices.
 
 Under that key there is a score for each *scorer* key.
@@ -16,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._exceptions import FingerprintError
+from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import fingerprint, parameter_table
 from ._keys.summaries import summarize, table_of
@@ -90,6 +90,7 @@ class SearchKeys:
         # Each call of evaluate_candidates is a round, with its own splits. By number:
         # the splits of a round may share their arrays, and rounds their splits.
         self._splits: dict[int, str] = {}
+        self._candidates: CandidateKeys | None = None
         self._candidate = (-1, "")
         self._round = -1
         self._n_before = self.n_candidates = 0
@@ -116,9 +117,11 @@ class SearchKeys:
 
     def of_refit(self, parameters: Mapping[str, Any]) -> str:
         """Give the key of the refit with these parameters."""
-        return refit_key(
-            self.family, fingerprint(dict(parameters), "candidate", cloned=True)
-        )
+        return refit_key(self.family, self._candidate_key(parameters))
+
+    def _candidate_key(self, parameters: Mapping[str, Any]) -> str:
+        assert self._candidates is not None
+        return self._candidates.of(dict(parameters)).key
 
     def space(self) -> dict[str, Any]:
         """Give the parameters that say which candidates there are."""
@@ -133,7 +136,6 @@ class SearchKeys:
         self.family = digest(
             "fold",
             str(KEY_RULES),
-            estimator_key,
             self.key_of(call.X, "X"),
             self.key_of(call.y, "y"),
             *(f"{n}={self.key_of(v, n)}" for n, v in sorted(fit_params.items())),
@@ -141,7 +143,8 @@ class SearchKeys:
         )
         self.scorers = _scorer_keys(call)
         cv_key = _loose_key(self._cv)
-        self.same_folds = digest("folds", self.family, cv_key)
+        self._candidates = CandidateKeys(call.estimator)
+        self.same_folds = digest("folds", self.family, estimator_key, cv_key)
         space = self.space()
         parts = {
             "estimator": parameter_table(call.estimator),
@@ -166,6 +169,7 @@ class SearchKeys:
             key=digest(
                 kind,
                 self.family,
+                estimator_key,
                 *sorted(self.scorers.values()),
                 cv_key,
                 _loose_key(space),
@@ -223,7 +227,7 @@ class SearchKeys:
             # The folds of a candidate come one after the other.
             position = self.position(call)
             if self._candidate[0] != position:
-                key = fingerprint(call.parameters, "candidate", cloned=True)
+                key = self._candidate_key(call.parameters)
                 self._candidate = (position, key)
                 candidates.append(
                     CandidateRecord(

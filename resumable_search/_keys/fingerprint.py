@@ -27,7 +27,7 @@ from .cloning import encode_cloned
 from .digests import digest, fold_key, refit_key
 from .handlers import handler_of, has_fixed_key, register
 from .summaries import summarize
-from .walk import Unkeyable, Walk
+from .walk import KnownParts, Unkeyable, Walk
 
 __all__ = [
     "Keyed",
@@ -84,12 +84,34 @@ def fingerprint(value: object, name: str = "value", *, cloned: bool = False) -> 
     return keyed(value, name, cloned=cloned).key
 
 
-def keyed(value: object, name: str = "value", *, cloned: bool = False) -> Keyed:
+def keyed(
+    value: object,
+    name: str = "value",
+    *,
+    cloned: bool = False,
+    known: KnownParts | None = None,
+) -> Keyed:
     """Return the key of a value and the libraries that it reaches.
 
-    Parameters and errors are those of `fingerprint`.
+    Parameters and errors are those of `fingerprint`; `known` has what need not be
+    walked again.
     """
-    walk = Walk(handler_of)
+    code, packages = encoded(value, name, cloned=cloned, known=known)
+    return Keyed(
+        hashlib.blake2b(code, digest_size=16).hexdigest(),
+        frozenset(packages - sys.stdlib_module_names),
+    )
+
+
+def encoded(
+    value: object,
+    name: str = "value",
+    *,
+    cloned: bool = False,
+    known: KnownParts | None = None,
+) -> tuple[bytes, set[str]]:
+    """Return what a value is encoded as, and the packages that it reaches."""
+    walk = Walk(handler_of, known)
     try:
         code = encode_cloned(walk, value) if cloned else walk.encode(value)
     except Unkeyable as error:
@@ -100,10 +122,7 @@ def keyed(value: object, name: str = "value", *, cloned: bool = False) -> Keyed:
             f"The value of {name} must not be nested deeper than Python's recursion "
             f"limit of {sys.getrecursionlimit()} allows. Got {summarize(value)}."
         ) from error
-    return Keyed(
-        hashlib.blake2b(code, digest_size=16).hexdigest(),
-        frozenset(walk.packages - sys.stdlib_module_names),
-    )
+    return code, walk.packages
 
 
 def _explain(path: str, error: Unkeyable) -> str:

@@ -14,6 +14,8 @@ from .summaries import summarize
 
 #: Encodes a value of the classes that it is for.
 Handler = Callable[["Walk", Any], bytes]
+#: By id: values, what they are encoded as, and the packages that they reach.
+KnownParts = dict[int, tuple[object, bytes, set[str]]]
 #: Gives the handler for a class, and whether its instances may hold themselves.
 HandlerOf = Callable[[type], tuple[Handler, bool]]
 
@@ -34,6 +36,8 @@ class Walk:
     ----------
     handler_of : HandlerOf
         Which handler encodes the values of which class.
+    known : KnownParts, default=None
+        What earlier walks have encoded. The values must be the same still.
 
     Attributes
     ----------
@@ -42,8 +46,9 @@ class Walk:
         has reached.
     """
 
-    def __init__(self, handler_of: HandlerOf) -> None:
+    def __init__(self, handler_of: HandlerOf, known: KnownParts | None = None) -> None:
         self._handler_of = handler_of
+        self._known = known or {}
         # By id; the objects are kept too, or their ids could be given away again.
         self._closed: dict[int, tuple[object, bytes]] = {}
         self._roots: dict[int, tuple[object, bytes]] = {}
@@ -58,6 +63,10 @@ class Walk:
         atom = ATOMS.get(type(value))
         if atom is not None:
             return atom(value)
+        if self._numbers is None and id(value) in self._known:
+            _, code, packages = self._known[id(value)]
+            self.packages |= packages
+            return code
         known = self._closed.get(id(value))
         if known is not None:
             return known[1]
