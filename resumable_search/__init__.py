@@ -34,6 +34,7 @@ from ._folds import fold_directory
 # line says its help, and completes words, without them.
 if typing.TYPE_CHECKING:
     from ._keys.fingerprint import register_key
+    from ._keys.relevance import register_irrelevant
     from ._plots.comparison import CandidateComparisonDisplay
     from ._plots.progress import SearchProgressDisplay
     from ._results import read_results
@@ -45,6 +46,7 @@ _MODULES = {
     "ResumableRandomizedSearchCV": "._search",
     "SearchProgressDisplay": "._plots.progress",
     "read_results": "._results",
+    "register_irrelevant": "._keys.relevance",
     "register_key": "._keys.fingerprint",
 }
 
@@ -82,6 +84,7 @@ __all__ = [
     "WorkerStartError",
     "fold_directory",
     "read_results",
+    "register_irrelevant",
     "register_key",
 ]
 

@@ -17,7 +17,7 @@ from typing import Any
 from ._exceptions import FingerprintError
 from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
-from ._keys.fingerprint import fingerprint, parameter_table
+from ._keys.fingerprint import Keywords, fingerprint, parameter_table
 from ._keys.summaries import summarize, table_of
 from ._records import KEY_RULES, CandidateRecord, SearchRecord
 from ._sklearn_compat.calls import FoldCall
@@ -139,7 +139,7 @@ class SearchKeys:
             self.key_of(call.X, "X"),
             self.key_of(call.y, "y"),
             *(f"{n}={self.key_of(v, n)}" for n, v in sorted(fit_params.items())),
-            fingerprint(settings, "sklearn.get_config()"),
+            fingerprint(Keywords(settings), "sklearn.get_config()"),
         )
         self.scorers = _scorer_keys(call)
         cv_key = _loose_key(self._cv)
@@ -172,7 +172,7 @@ class SearchKeys:
                 estimator_key,
                 *sorted(self.scorers.values()),
                 cv_key,
-                _loose_key(space),
+                _space_key(space),
             ),
             family=self.family,
             kind=kind,
@@ -243,7 +243,7 @@ class SearchKeys:
 
 def _scorer_keys(call: FoldCall) -> dict[str, str]:
     score_params = call.shared.get("score_params") or {}
-    params_key = fingerprint(dict(score_params), "score parameters")
+    params_key = fingerprint(Keywords(score_params), "score parameters")
     scorers, _ = scorers_by_name(call.shared["scorer"])
     return {
         # The estimator's own score is part of its class, which the family has.
@@ -252,6 +252,19 @@ def _scorer_keys(call: FoldCall) -> dict[str, str]:
         else digest(fingerprint(scorer, f"scoring['{name}']"), params_key)
         for name, scorer in scorers.items()
     }
+
+
+def _space_key(space: Mapping[str, Any]) -> str:
+    """Key the parameters of a search; the names in a grid have no order."""
+    return digest(
+        *(f"{name}={_loose_key(_grid(value))}" for name, value in sorted(space.items()))
+    )
+
+
+def _grid(value: object) -> object:
+    if isinstance(value, list):
+        return [_grid(item) for item in value]
+    return Keywords(value) if type(value) is dict else value
 
 
 def _loose_key(value: object) -> str:

@@ -74,6 +74,7 @@ def test_a_wrong_parameter_is_named(iris, parameters, message):
         "ResumableGridSearchCV",
         "ResumableRandomizedSearchCV",
         "SearchProgressDisplay",
+        "register_irrelevant",
         "register_key",
     ],
 )

@@ -14,9 +14,16 @@ from sklearn.base import BaseEstimator
 from .._sklearn_compat.estimators import KEPT_BY_CLONE
 from .encoding import encode_str, node
 from .handlers import has_own_key
+from .python import Keywords
+from .relevance import counted
 from .walk import Unkeyable, Walk
 
 _ITEMS: dict[type, bytes] = {list: b"list", tuple: b"tuple"}
+# Whether the order counts.
+_DICTS: dict[type, tuple[bytes, bool]] = {
+    dict: (b"dict", True),
+    Keywords: (b"keywords", False),
+}
 
 
 def encode_cloned(walk: Walk, value: Any) -> bytes:
@@ -33,8 +40,9 @@ def encode_cloned(walk: Walk, value: Any) -> bytes:
     if kind in (set, frozenset):
         items = sorted(encode_cloned(walk, item) for item in value)
         return node(kind.__name__.encode(), [*items, b"N"])
-    if kind is dict:
-        return node(b"dict", walk.items(value.items(), False, encode_cloned))
+    if kind in _DICTS:
+        tag, ordered = _DICTS[kind]
+        return node(tag, walk.items(value.items(), ordered, encode_cloned))
     if isinstance(value, type) or not hasattr(value, "get_params"):
         return walk.encode(value)
     if has_own_key(kind) or _has_own_clone(kind):
@@ -55,7 +63,7 @@ def _encode_estimator(walk: Walk, value: Any) -> bytes:
     except Exception as error:
         raise Unkeyable(value, f"get_params(deep=False) failed ({error})") from error
     parts = [walk.encode(type(value))]
-    for name, parameter in sorted(parameters.items()):
+    for name, parameter in sorted(counted(type(value), parameters).items()):
         parts += encode_str(name), walk.child(f"__{name}", parameter, encode_cloned)
     for name in KEPT_BY_CLONE:
         kept = getattr(value, "__dict__", {}).get(name)

@@ -14,6 +14,7 @@ from .bytecode import Code, normalise
 from .encoding import encode_str, node
 from .library_code import is_library, is_library_scope, resolves
 from .modules import encode_imports
+from .python import Keywords
 from .walk import Walk
 
 # What the interpreter, sklearn and dataclasses add to a class, or what cannot
@@ -41,7 +42,7 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
     ):
         return walk.library(b"library", function.__module__, function.__qualname__)
     if library and hasattr(function, "registry") and hasattr(function, "dispatch"):
-        return node(b"singledispatch", (walk.child("", dict(function.registry)),))
+        return node(b"singledispatch", (walk.child("", Keywords(function.registry)),))
     code = normalise(function.__code__)
     parts = [code.key]
     defaults = function.__defaults__ or ()

@@ -4,7 +4,7 @@ The walk (`_walk`) goes over a value's structure. Each part is encoded so that i
 its own length (`_encoding`), and hashed under the name of its kind; `_key_handlers`
 says which class is of which kind:
 
-- numbers, text and containers by value; dicts and sets in no particular order
+- numbers, text and containers by value; dicts in their order, sets in none
   (`_encoding`, `_python_keys`)
 - arrays, frames and sparse matrices by type, shape and content, not by layout
   (`_array_keys`)
@@ -26,11 +26,13 @@ from .._exceptions import FingerprintError
 from .cloning import encode_cloned
 from .digests import digest, fold_key, refit_key
 from .handlers import handler_of, has_fixed_key, register
+from .python import Keywords
 from .summaries import summarize
 from .walk import KnownParts, Unkeyable, Walk
 
 __all__ = [
     "Keyed",
+    "Keywords",
     "digest",
     "fingerprint",
     "fold_key",

@@ -33,10 +33,12 @@ from .libraries import (
 from .library_code import class_name, package_of
 from .modules import encode_module
 from .python import (
+    Keywords,
     encode_builtin,
     encode_cached,
     encode_dict,
     encode_enum,
+    encode_keywords,
     encode_method,
     encode_partial,
     encode_set,
@@ -54,6 +56,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     list: (sequence(b"list"), False),
     tuple: (sequence(b"tuple"), False),
     dict: (encode_dict, False),
+    Keywords: (encode_keywords, False),
     set: (encode_set, False),
     frozenset: (encode_set, False),
     types.FunctionType: (encode_function, True),

@@ -1,13 +1,13 @@
 """Keys of instances of any class: by the state that pickle would store."""
 
 import copyreg
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 
 from .encoding import named, node
 from .library_code import is_library, resolves
+from .relevance import counted
 from .walk import Unkeyable, Walk
 
 
@@ -23,25 +23,24 @@ def encode_instance(walk: Walk, value: Any) -> bytes:
     rebuild, args, state, items, pairs = (*reduced, None, None, None)[:5]
     if rebuild is copyreg.__newobj_ex__:  # type: ignore[attr-defined]
         rebuild, args = copyreg.__newobj__, (args[0], *args[1], args[2])  # type: ignore[attr-defined]
-    kept = isinstance(value, OrderedDict)
     return node(
         b"instance",
         (
             walk.encode(type(value)),
             walk.encode(rebuild),
             node(b"args", [walk.child("", argument) for argument in args]),
-            _encode_state(walk, state),
+            _encode_state(walk, type(value), state),
             node(b"items", [walk.child("[...]", item) for item in items or ()]),
-            node(b"pairs", walk.items(pairs or (), ordered=kept)),
+            node(b"pairs", walk.items(pairs or (), ordered=True)),
         ),
     )
 
 
-def _encode_state(walk: Walk, state: Any) -> bytes:
+def _encode_state(walk: Walk, kind: type, state: Any) -> bytes:
     if isinstance(state, tuple) and len(state) == 2:  # __dict__ and slots
-        return node(b"state", [_encode_state(walk, part) for part in state])
+        return node(b"state", [_encode_state(walk, kind, part) for part in state])
     if isinstance(state, dict) and all(isinstance(name, str) for name in state):
-        return node(b"state", walk.attributes(state))
+        return node(b"state", walk.attributes(counted(kind, state)))
     return walk.child(" -> state", state)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from .._sklearn_compat.estimators import metadata_request, requests_of
 from .encoding import node
+from .python import Keywords
 from .walk import Handler, Walk
 
 
@@ -18,7 +19,7 @@ def encode_requests(walk: Walk, value: Any) -> bytes:
         for key, alias in requests.items()
         if alias is not None
     }
-    return walk.encode(asked or None)
+    return walk.encode(Keywords(asked) or None)
 
 
 def encode_passthrough(walk: Walk, value: Any) -> bytes:
@@ -30,7 +31,9 @@ def encode_passthrough(walk: Walk, value: Any) -> bytes:
 
 def encode_frozen(walk: Walk, value: Any) -> bytes:
     """Key a distribution by its arguments."""
-    parts = [walk.encode(part) for part in (value.dist, value.args, value.kwds)]
+    parts = [
+        walk.encode(part) for part in (value.dist, value.args, Keywords(value.kwds))
+    ]
     return node(b"frozen", (walk.encode(type(value)), *parts))
 
 

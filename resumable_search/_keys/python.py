@@ -20,14 +20,28 @@ def sequence(tag: bytes) -> Handler:
     return encode
 
 
-def encode_dict(walk: Walk, value: dict[Any, Any]) -> bytes:
+class Keywords(dict[Any, Any]):
+    """A dict whose order has no meaning, as keyword arguments or a parameter grid."""
+
+
+def encode_dict(walk: Walk, value: Any) -> bytes:
+    """Key a dict by its keys and values, in the order in which code goes through it."""
+    return _encode_items(walk, b"dict", value, ordered=True)
+
+
+def encode_keywords(walk: Walk, value: Any) -> bytes:
     """Key a dict by its keys and values, in no particular order."""
+    return _encode_items(walk, b"keywords", value, ordered=False)
+
+
+def _encode_items(walk: Walk, tag: bytes, value: Any, ordered: bool) -> bytes:
     try:  # text and numbers only, as in a candidate
         pairs = [(ATOMS[type(k)](k), ATOMS[type(v)](v)) for k, v in value.items()]
     except KeyError:
-        return node(b"dict", walk.items(value.items(), ordered=False))
-    pairs.sort()
-    return node(b"dict", itertools.chain.from_iterable(pairs))
+        return node(tag, walk.items(value.items(), ordered))
+    if not ordered:
+        pairs.sort()
+    return node(tag, itertools.chain.from_iterable(pairs))
 
 
 def encode_set(walk: Walk, value: Any) -> bytes:
@@ -49,7 +63,7 @@ def encode_partial(walk: Walk, value: Any) -> bytes:
     """Key a partial by its class, function, arguments and attributes."""
     parts = [walk.encode(type(value)), walk.child(" -> function", value.func)]
     parts += [walk.child(" -> arguments", value.args)]
-    parts += [walk.child(" -> arguments", value.keywords)]
+    parts += [walk.child(" -> arguments", value.keywords, encode_keywords)]
     return node(b"partial", [*parts, walk.encode(value.__dict__)])
 
 

@@ -22,7 +22,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
 from .._exceptions import ResumableSearchWarning
-from .._keys.fingerprint import fingerprint
+from .._keys.fingerprint import Keywords, fingerprint
 from .._keys.summaries import summarize
 from .event_files import scalars, write_whole
 from .names import candidate_name, split_name
@@ -111,7 +111,7 @@ class SearchLog:
         known = self._names.get(id(parameters))
         if known is None:
             name = candidate_name(
-                parameters, fingerprint(parameters, "candidate", cloned=True)
+                parameters, fingerprint(Keywords(parameters), "candidate", cloned=True)
             )
             known = self._names[id(parameters)] = (parameters, name)
         return self._directory / known[1]

@@ -12,6 +12,7 @@ from resumable_search import (
     SearchProgressDisplay,
     fold_directory,
     read_results,
+    register_irrelevant,
     register_key,
 )
 from resumable_search.keras import KerasClassifier, KerasRegressor
@@ -55,6 +56,7 @@ def others() -> None:
     """Use what else is public."""
     directory: Path | None = fold_directory()
     register_key(Model, lambda model: model.depth)
+    register_irrelevant(Model, "depth", "width")
     classifier = KerasClassifier(lambda: None, epochs=3, model__units=4)
     regressor = KerasRegressor(lambda: None, inputs={"a": [0], "b": [1]})
     try:
