@@ -32,6 +32,7 @@ from ._session import SearchSession
 from ._sklearn_compat.results import complete_candidates, raise_if_all_failed
 from ._stopping import StopWatch
 from ._tensorboard import ready_logdir
+from ._versions import CHOICES
 
 __all__ = ["ResumableSearchMixin"]
 
@@ -96,6 +97,10 @@ class ResumableSearchMixin:
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's
         "checkpoint": [str, os.PathLike, None],
+        "resume": ["boolean"],
+        "data_key": [str, None],
+        "depends_on": [list, tuple, None],
+        "versions": [StrOptions(set(CHOICES))],
         "max_retries": [Interval(numbers.Integral, 0, None, closed="left")],
         "devices": [StrOptions({"auto"}), list, tuple, None],
         "gpu_memory": [Interval(numbers.Real, 0, 1, closed="right")],
@@ -143,8 +148,12 @@ class ResumableSearchMixin:
         TypeError
             If the estimator is a wrapper of Keras models of another library that
             scikit-learn would train or split wrongly without a word.
+        FileNotFoundError
+            If a path in ``depends_on`` is not there.
         FingerprintError
             If something that a score depends on cannot be given a sound key.
+        ValueError
+            If a ``data_key`` was used for data of another shape or type before.
         WorkerDiedError
             If a worker dies more than ``max_retries`` times in the same fold and
             ``error_score="raise"``; or if workers die whatever they run.

@@ -1,6 +1,7 @@
 """The search classes: scikit-learn's, over a checkpointing pool of workers."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,26 @@ class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore
         File in which the scores are kept; it can hold many searches. ``None``
         means the environment variable ``RESUMABLE_SEARCH_CHECKPOINT``, else
         ``.resumable_search/checkpoint.sqlite`` in the current directory.
+
+    resume : bool, default=True
+        Whether to use what is in the checkpoint. False runs all folds anew, with
+        new draws of unseeded splitters, samplers and models, and replaces what was
+        stored, fold by fold.
+
+    data_key : str, default=None
+        Your own name for the data. It counts instead of the content of ``X`` and
+        ``y``, and you promise that the same name means the same data. ``None``: the
+        content counts.
+
+    depends_on : list of str or path-like, default=None
+        Files and directories that the folds depend on, such as one that a
+        transformer reads. They count by content.
+
+    versions : {"ignore", "minor", "exact"}, default="minor"
+        Which changes of a version make other folds: "minor", of the first two
+        numbers of a library other than scikit-learn, NumPy, SciPy, Keras, pandas and
+        the frameworks; "exact", any of Python or a library; "ignore", none. Only
+        libraries whose code is used by the estimator, the scorer and the like count.
 
     max_retries : int, default=1
         How often a fold is tried again when its worker process died.
@@ -158,6 +179,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         error_score: Any = np.nan,
         return_train_score: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = True,
+        data_key: str | None = None,
+        depends_on: Sequence[str | os.PathLike[str]] | None = None,
+        versions: str = "minor",
         max_retries: int = 1,
         devices: Any = "auto",
         gpu_memory: float = 0.9,
@@ -181,6 +206,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
             return_train_score=return_train_score,
         )
         self.checkpoint = checkpoint
+        self.resume = resume
+        self.data_key = data_key
+        self.depends_on = depends_on
+        self.versions = versions
         self.max_retries = max_retries
         self.devices = devices
         self.gpu_memory = gpu_memory
@@ -253,6 +282,26 @@ class ResumableRandomizedSearchCV(
         File in which the scores are kept; it can hold many searches. ``None``
         means the environment variable ``RESUMABLE_SEARCH_CHECKPOINT``, else
         ``.resumable_search/checkpoint.sqlite`` in the current directory.
+
+    resume : bool, default=True
+        Whether to use what is in the checkpoint. False runs all folds anew, with
+        new draws of unseeded splitters, samplers and models, and replaces what was
+        stored, fold by fold.
+
+    data_key : str, default=None
+        Your own name for the data. It counts instead of the content of ``X`` and
+        ``y``, and you promise that the same name means the same data. ``None``: the
+        content counts.
+
+    depends_on : list of str or path-like, default=None
+        Files and directories that the folds depend on, such as one that a
+        transformer reads. They count by content.
+
+    versions : {"ignore", "minor", "exact"}, default="minor"
+        Which changes of a version make other folds: "minor", of the first two
+        numbers of a library other than scikit-learn, NumPy, SciPy, Keras, pandas and
+        the frameworks; "exact", any of Python or a library; "ignore", none. Only
+        libraries whose code is used by the estimator, the scorer and the like count.
 
     max_retries : int, default=1
         How often a fold is tried again when its worker process died.
@@ -357,6 +406,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         error_score: Any = np.nan,
         return_train_score: bool = False,
         checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = True,
+        data_key: str | None = None,
+        depends_on: Sequence[str | os.PathLike[str]] | None = None,
+        versions: str = "minor",
         max_retries: int = 1,
         devices: Any = "auto",
         gpu_memory: float = 0.9,
@@ -382,6 +435,10 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
             return_train_score=return_train_score,
         )
         self.checkpoint = checkpoint
+        self.resume = resume
+        self.data_key = data_key
+        self.depends_on = depends_on
+        self.versions = versions
         self.max_retries = max_retries
         self.devices = devices
         self.gpu_memory = gpu_memory

@@ -6,7 +6,8 @@ A fold's key is made of what its score depends on:
 - *candidate*: the estimator with all its parameters, those that are tried included;
 - *split*: the train and test indices.
 
-Under that key there is a score for each *scorer* key.
+The versions of the libraries whose code a part reaches count with it, as far as the
+user has chosen. Under that key there is a score for each *scorer* key.
 """
 
 import os
@@ -14,10 +15,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ._declared import data_shape, dependencies
 from ._exceptions import FingerprintError
 from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
-from ._keys.fingerprint import Keywords, fingerprint, parameter_table
+from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
 from ._keys.summaries import summarize, table_of
 from ._records import KEY_RULES, CandidateRecord, SearchRecord
 from ._sklearn_compat.calls import FoldCall
@@ -26,6 +28,7 @@ from ._sklearn_compat.estimators import (
     score_settings,
     scorers_by_name,
 )
+from ._versions import version_part, version_table, versions_beside
 
 __all__ = ["NOT_THE_SPACE", "RUN_VARIABLE", "SearchKeys"]
 
@@ -39,6 +42,8 @@ NOT_THE_SPACE = frozenset(
     {
         "checkpoint",
         "cv",
+        "data_key",
+        "depends_on",
         "devices",
         "error_score",
         "estimator",
@@ -50,12 +55,14 @@ NOT_THE_SPACE = frozenset(
         "n_jobs",
         "pre_dispatch",
         "refit",
+        "resume",
         "return_train_score",
         "save_epochs",
         "scoring",
         "tensorboard",
         "time_budget",
         "verbose",
+        "versions",
     }
 )
 
@@ -96,12 +103,40 @@ class SearchKeys:
         self._n_before = self.n_candidates = 0
         self.family = self.same_folds = ""
         self.scorers: dict[str, str] = {}
+        self._packages: frozenset[str] = frozenset()
+        self._version_parts: dict[frozenset[str], str] = {}
+        self._versions: tuple[frozenset[str], dict[str, str]] = (frozenset(), {})
+
+    def versions(self) -> dict[str, str]:
+        """Return distribution -> version of the libraries that the keys reach."""
+        known, versions = self._versions
+        if known != self._packages:
+            versions = versions_beside(self._packages)
+            self._versions = self._packages, versions
+        return versions
+
+    def _versioned(self, found: Keyed) -> str:
+        """Return a key with what the versions of the libraries in it add."""
+        packages = found.packages
+        self._packages |= packages
+        part = self._version_parts.get(packages)
+        if part is None:
+            part = version_part(packages, self._search.versions)
+            self._version_parts[packages] = part
+        return digest(found.key, part) if part else found.key
+
+    def _data_key(self, value: object, name: str) -> str:
+        """Key X or y, by the user's name for the data where there is one."""
+        given = self._search.data_key
+        if given is None or value is None:
+            return self.key_of(value, name)
+        return digest("data_key", given, name)
 
     def key_of(self, value: object, name: str, *, cloned: bool = False) -> str:
         """Key a large value, once per fit."""
         known = self._known.get((id(value), cloned))
         if known is None:
-            key = fingerprint(value, name, cloned=cloned)
+            key = self._versioned(keyed(value, name, cloned=cloned))
             known = self._known[id(value), cloned] = (value, key)
         return known[1]
 
@@ -111,8 +146,8 @@ class SearchKeys:
             what,
             fingerprint(source, what),
             self.key_of(self._search.estimator, "estimator", cloned=True),
-            self.key_of(self._X, "X"),
-            self.key_of(self._y, "y"),
+            self._data_key(self._X, "X"),
+            self._data_key(self._y, "y"),
         )
 
     def of_refit(self, parameters: Mapping[str, Any]) -> str:
@@ -121,7 +156,7 @@ class SearchKeys:
 
     def _candidate_key(self, parameters: Mapping[str, Any]) -> str:
         assert self._candidates is not None
-        return self._candidates.of(dict(parameters)).key
+        return self._versioned(self._candidates.of(dict(parameters)))
 
     def space(self) -> dict[str, Any]:
         """Give the parameters that say which candidates there are."""
@@ -133,25 +168,25 @@ class SearchKeys:
         fit_params = call.shared.get("fit_params") or {}
         estimator_key = self.key_of(call.estimator, "estimator", cloned=True)
         settings = score_settings()
+        kind = type(self._search).__name__
+        declared = dependencies(self._search.depends_on, kind)
         self.family = digest(
             "fold",
             str(KEY_RULES),
-            self.key_of(call.X, "X"),
-            self.key_of(call.y, "y"),
+            self._data_key(call.X, "X"),
+            self._data_key(call.y, "y"),
             *(f"{n}={self.key_of(v, n)}" for n, v in sorted(fit_params.items())),
             fingerprint(Keywords(settings), "sklearn.get_config()"),
+            *(key for key, _ in declared.values()),
         )
-        self.scorers = _scorer_keys(call)
+        self.scorers = self._scorer_keys(call)
         cv_key = _loose_key(self._cv)
         self._candidates = CandidateKeys(call.estimator)
         self.same_folds = digest("folds", self.family, estimator_key, cv_key)
         space = self.space()
         parts = {
             "estimator": parameter_table(call.estimator),
-            "data": {
-                "X": (self.key_of(call.X, "X"), summarize(call.X)),
-                "y": (self.key_of(call.y, "y"), summarize(call.y)),
-            },
+            "data": self._data_table(call),
             "fit parameter": {
                 n: (self.key_of(v, n), summarize(v)) for n, v in fit_params.items()
             },
@@ -163,8 +198,9 @@ class SearchKeys:
             "scikit-learn setting": {
                 n: (fingerprint(v), summarize(v)) for n, v in settings.items()
             },
+            "declared dependency": declared,
+            "version": version_table(self._packages, self._search.versions),
         }
-        kind = type(self._search).__name__
         return SearchRecord(
             key=digest(
                 kind,
@@ -183,6 +219,31 @@ class SearchKeys:
             metric=metric,
             parts=parts,
         )
+
+    def _data_table(self, call: FoldCall) -> dict[str, tuple[str, str]]:
+        given = self._search.data_key
+        if given is None:
+            values = {"X": call.X, "y": call.y}
+            return {n: (self.key_of(v, n), summarize(v)) for n, v in values.items()}
+        return {
+            "data_key": (digest(given), repr(given)),
+            "X": ("", data_shape(call.X)),
+            "y": ("", data_shape(call.y)),
+        }
+
+    def _scorer_keys(self, call: FoldCall) -> dict[str, str]:
+        score_params = call.shared.get("score_params") or {}
+        params_key = fingerprint(Keywords(score_params), "score parameters")
+        scorers, _ = scorers_by_name(call.shared["scorer"])
+        return {
+            # The estimator's own score is part of its class, which is keyed.
+            name: "estimator.score:" + params_key
+            if is_estimator_score(scorer)
+            else digest(
+                self._versioned(keyed(scorer, f"scoring['{name}']")), params_key
+            )
+            for name, scorer in scorers.items()
+        }
 
     def position(self, call: FoldCall) -> int:
         """Give the position of a fold's candidate in ``cv_results_``."""
@@ -239,19 +300,6 @@ class SearchKeys:
                 )
             keys.append((fold_key(self.family, self._candidate[1], split), split))
         return keys, candidates, splits
-
-
-def _scorer_keys(call: FoldCall) -> dict[str, str]:
-    score_params = call.shared.get("score_params") or {}
-    params_key = fingerprint(Keywords(score_params), "score parameters")
-    scorers, _ = scorers_by_name(call.shared["scorer"])
-    return {
-        # The estimator's own score is part of its class, which the family has.
-        name: "estimator.score:" + params_key
-        if is_estimator_score(scorer)
-        else digest(fingerprint(scorer, f"scoring['{name}']"), params_key)
-        for name, scorer in scorers.items()
-    }
 
 
 def _space_key(space: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from ._checkpoint.relatives import outdated_relatives, relative_text
 from ._checkpoint.rows import require_alike
 from ._checkpoint.status_files import remove_status, write_status
 from ._checkpoint.store import CheckpointStore
+from ._declared import require_same_data
 from ._exceptions import (
     NothingReusedWarning,
     UntrustedScoresWarning,
@@ -87,6 +88,11 @@ class SearchSession:
         self._key = ""
         self._search_number = 0
         self._keys = SearchKeys(search, X, y)
+        self._resumes = search.resume
+        # Folds that this fit has run, where those of before do not count.
+        self._renewed: set[str] = set()
+        # Folds and refits whose saved files of before are gone then.
+        self._cleared: set[str] = set()
         self._first_scores: dict[str, Score | None] = {}
         self._relative: str | None = None
         self._old_versions = OldVersions()
@@ -140,7 +146,11 @@ class SearchSession:
     def refit_folder(self, parameters: Mapping[str, Any]) -> Path:
         """Give the directory of the refit with these parameters."""
         key = self._keys.of_refit(parameters)
-        return self.folders.of(key)
+        folder = self.folders.of(key)
+        if not self._resumes and key not in self._cleared:
+            self._cleared.add(key)
+            self.folders.remove_now(folder)
+        return folder
 
     def resumption(self) -> Resumption:
         """Give an account of the fit."""
@@ -172,9 +182,9 @@ class SearchSession:
     def recall_random_state(self, what: str, source: object, state: object) -> Any:
         """Give the state that `source` drew from first, or keep `state` for it."""
         key = self._keys.of_random_state(what, source)
-        recorded = self.store.random_state(key)
+        recorded = self.store.random_state(key) if self._resumes else None
         if recorded is None:
-            self.store.save_random_state(key, state)
+            self.store.save_random_state(key, state, replace=not self._resumes)
         elif not is_state(recorded):
             raise damaged(
                 self.store.path, "in the table 'random_states': that is no state"
@@ -201,7 +211,7 @@ class SearchSession:
         if candidates or splits:
             n_candidates = self._keys.n_candidates
             self.store.describe(self._search_number, candidates, splits, n_candidates)
-        stored = self.store.find({key for key, _ in keys})
+        stored = self._find({key for key, _ in keys})
         planned = [
             self._plan(call, key, split_key, stored.get(key, {}))
             for call, (key, split_key) in zip(calls, keys, strict=True)
@@ -211,6 +221,15 @@ class SearchSession:
                 warnings.warn(self._relative, NothingReusedWarning, stacklevel=2)
             self._relative = None
         return planned
+
+    def _find(self, keys: set[str]) -> dict[str, dict[str, FoldRecord]]:
+        """Return what may be reused of folds: key -> scorer -> record."""
+        if self._resumes:
+            return self.store.find(keys)
+        for key in keys - self._cleared:
+            self.folders.remove(key)  # what a killed fit has saved in the middle of it
+        self._cleared |= keys
+        return self.store.find(keys & self._renewed)
 
     def save(self, outcomes: Sequence[tuple[PlannedFold, FoldOutcome]]) -> None:
         """Store what came of folds. They are on the disk when this returns."""
@@ -222,7 +241,8 @@ class SearchSession:
             self._n_failed += outcome.failure is not None or outcome.result is None
             records.extend(self._records(fold, outcome))
         if records:
-            self.store.save(records)
+            self.store.save(records, replace=not self._resumes)
+            self._renewed.update(record.key for record in records)
         for fold, outcome in outcomes:
             # A fold that could not run to its end goes on from there the next time.
             if outcome.cancelled or isinstance(outcome.error, WorkerError):
@@ -261,7 +281,9 @@ class SearchSession:
         lock.acquire()
         self._lock, self._key = lock, record.key
         others = self.store.searches()
-        self._relative = relative_text(self.path, record, others)
+        require_same_data(record, others)
+        if self._resumes:
+            self._relative = relative_text(self.path, record, others)
         self._search_number = self.store.register(record)
         self._tell_of_outdated(outdated_relatives(record, others))
 
@@ -361,7 +383,7 @@ class SearchSession:
                 score_time=result["score_time"],
                 error=error,
                 attempts=outcome.attempts,
-                versions=outcome.versions,
+                versions={**self._keys.versions(), **outcome.versions},
                 started=outcome.started,
                 worker=outcome.worker,
                 device=outcome.device,

@@ -3,7 +3,8 @@
 The promise:
 
 - what `save` was given is on the disk when `save` returns, all of it or nothing;
-- a fold that is done is never changed;
+- a fold that is done is never changed, unless the user asks for that: then all of it
+  is replaced in one step;
 - only the process that runs a search writes its folds, from one thread; several
   processes may use one file for different searches, and read it at any time;
 - opening a file and reading it runs no code: there is no pickle in it.
@@ -98,10 +99,24 @@ class CheckpointStore(CheckpointReader):
     # ------------------------------------------------------------------
     # Folds
 
-    def save(self, records: Sequence[FoldRecord]) -> None:
-        """Store folds, all or none; they are on the disk when this returns."""
+    def save(self, records: Sequence[FoldRecord], *, replace: bool = False) -> None:
+        """Store folds, all or none; they are on the disk when this returns.
+
+        Parameters
+        ----------
+        records : sequence of FoldRecord
+            One for each fold and scorer.
+        replace : bool
+            Whether to remove all that is there of these folds, finished or not, of
+            every scorer, in the same step. Only for users who ask for it.
+        """
         now = time.time()
         with self._transaction():
+            if replace:
+                self._db.executemany(
+                    "DELETE FROM folds WHERE key = ?",
+                    {(record.key,) for record in records},
+                )
             rows = [
                 (
                     record.key,
@@ -216,11 +231,14 @@ class CheckpointStore(CheckpointReader):
     # ------------------------------------------------------------------
     # Random states
 
-    def save_random_state(self, key: str, state: object) -> None:
-        """Store a random state under `key`, unless there is one."""
+    def save_random_state(
+        self, key: str, state: object, *, replace: bool = False
+    ) -> None:
+        """Store a random state under `key`, unless there is one to keep."""
+        verb = "REPLACE" if replace else "IGNORE"
         with self._transaction():
             self._db.execute(
-                "INSERT OR IGNORE INTO random_states VALUES (?, ?)",
+                f"INSERT OR {verb} INTO random_states VALUES (?, ?)",  # noqa: S608
                 (key, json.dumps(state)),
             )
 

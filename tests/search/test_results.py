@@ -119,6 +119,8 @@ class ResumableHalvingGridSearchCV(ResumableSearchMixin, HalvingGridSearchCV):
         self.devices, self.gpu_memory, self.mps = None, 0.9, "off"
         self.save_epochs = self.fold_timeout = self.time_budget = None
         self.grace_period, self.tensorboard = 0, None
+        self.resume, self.data_key = True, None
+        self.depends_on, self.versions = None, "minor"
 
 
 def test_each_round_of_successive_halving_has_its_own_splits(iris):
