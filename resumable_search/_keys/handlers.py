@@ -45,7 +45,7 @@ from .python import (
     sequence,
     wrapper,
 )
-from .tensors import encode_tensor
+from .tensors import TENSORS_BY_NAME
 from .walk import Handler, Walk
 
 # What the user has registered, and the handlers that were looked up.
@@ -97,12 +97,7 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     ("scipy", "rv_frozen", encode_frozen),
     ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
     *DATA_BY_NAME,
-    ("torch", "Tensor", encode_tensor),
-    ("torch", "TensorBase", encode_tensor),
-    ("jax", "ArrayImpl", encode_tensor),
-    ("tensorflow", "Tensor", encode_tensor),
-    ("tensorflow", "Variable", encode_tensor),
-    ("keras", "Variable", encode_tensor),
+    *TENSORS_BY_NAME,
     ("keras", "Callback", encode_callback),
 ]
 

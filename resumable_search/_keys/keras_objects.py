@@ -1,6 +1,7 @@
 """Keys of Keras objects: by configuration, weights and the user's code in them."""
 
 import functools
+import itertools
 import re
 import types
 import warnings
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .encoding import node
+from .encoding import encode_str, node
+from .keras_attributes import is_users, keras_attributes, own_attributes
 from .library_code import is_library, package_of
 from .walk import Unkeyable, Walk
 
@@ -28,20 +30,152 @@ def is_keras(cls: type) -> bool:
 
 
 def encode_keras(walk: Walk, value: Any) -> bytes:
-    """Key an object by its configuration, weights and the user's code in it."""
-    config = {"": _keras_config(value, "get_config")}
-    if getattr(value, "compiled", False):
-        config["compile"] = _keras_config(value, "get_compile_config")
-    name = str((config[""] or {}).get("name", ""))
-    if _is_automatic(name, type(value).__name__):
-        del config[""]["name"]
-    parts = [walk.encode(type(value)), walk.child("", _plain(config, {}))]
-    parts += [walk.encode(item) for item in _keras_user_code(value)]
-    if hasattr(value, "get_weights"):
-        parts += [walk.encode(weight) for weight in value.get_weights()]
-    elif hasattr(value, "update_step") and getattr(value, "built", False):
-        parts += [walk.encode(np.asarray(weight)) for weight in value.variables]
-    return node(b"keras", parts)
+    """Key an object by its configuration, weights, attributes and the user's code."""
+    return _Encoding(walk).encode(value, whole=True)
+
+
+class _Encoding:
+    """The key of one Keras object and of those in it, each of them once.
+
+    An object's configuration has those of the objects in it, where its class is
+    Keras's; what an object of the user's holds may be in none, and has its own.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._seen: dict[int, tuple[int, object]] = {}
+
+    def encode(self, value: Any, *, whole: bool) -> bytes:
+        known = self._seen.get(id(value))
+        if known is not None:
+            return b"@%d;" % known[0]
+        self._note(value)
+        cls = type(value)
+        parts = [self._walk.encode(cls)]
+        if whole:
+            parts += [self._configuration(value), *self._weights(value)]
+        parts += [self._walk.encode(item) for item in _learned(value)]
+        for name, item in own_attributes(value).items():
+            parts += encode_str(name), self._attribute(f".{name}", item)
+        # What Keras holds for the object, such as a wrapped layer or its loss.
+        for item in keras_attributes(value):
+            parts += self._held(item)
+        return node(b"keras", parts)
+
+    def _note(self, value: object) -> None:
+        self._seen[id(value)] = (len(self._seen), value)
+
+    def _configuration(self, value: Any) -> bytes:
+        config = {"": _keras_config(value, "get_config")}
+        if getattr(value, "compiled", False):
+            config["compile"] = _keras_config(value, "get_compile_config")
+        name = str((config[""] or {}).get("name", ""))
+        if _is_automatic(name, type(value).__name__):
+            del config[""]["name"]
+        if _has_drawn_seed(value):
+            config[""]["seed"] = None
+        drawn = {
+            (item.name, item.seed)
+            for item in getattr(value, "_flatten_layers", list)()
+            if _has_drawn_seed(item)
+        }
+        return self._walk.child("", _plain(config, {}, drawn))
+
+    def _weights(self, value: Any) -> Iterator[bytes]:
+        if hasattr(value, "get_weights"):
+            for weight in value.weights:
+                self._note(weight)
+            yield from map(self._walk.encode, value.get_weights())
+            flags = [bool(weight.trainable) for weight in value.weights]
+            yield self._walk.encode(flags)
+            yield from self._steps(getattr(value, "optimizer", None))
+        else:
+            yield from self._steps(value)
+
+    def _steps(self, optimizer: Any) -> Iterator[bytes]:
+        """Encode what an optimizer that has made a step has learned."""
+        if not hasattr(optimizer, "update_step") or not getattr(
+            optimizer, "built", False
+        ):
+            return
+        if int(optimizer.iterations) > 0:
+            for variable in optimizer.variables:
+                yield self._walk.encode(np.asarray(variable))
+
+    def _attribute(self, label: str, item: Any) -> bytes:
+        """Encode a value that an object of the user's has as an attribute."""
+        known = self._seen.get(id(item))
+        if known is not None:
+            return b"@%d;" % known[0]
+        if isinstance(item, dict):
+            pairs = [
+                (self._walk.encode(key), self._attribute(f"{label}[{key!r}]", part))
+                for key, part in item.items()
+            ]
+            return node(b"dict", itertools.chain.from_iterable(pairs))
+        if type(item) is tuple or isinstance(item, list):
+            parts = (self._attribute(f"{label}[]", part) for part in item)
+            return node(b"list", parts)
+        if isinstance(item, set):
+            return self._walk.child(label, set(item))  # Keras has a class of its own
+        if has_config(item):
+            return self.encode(item, whole=True)
+        if _is_symbolic(item):  # what a layer has kept of a graph that it was called in
+            return b"symbolic"
+        return self._walk.child(label, item)
+
+    def _held(self, item: Any) -> Iterator[bytes]:
+        """Encode the user's functions and objects in what Keras holds."""
+        if isinstance(item, functools.partial):
+            yield self._walk.encode(item)
+        elif isinstance(item, types.FunctionType | types.MethodType):
+            if not is_library(item.__module__):
+                yield self._walk.encode(item)
+        elif isinstance(item, dict):
+            for part in list(item.values()):
+                yield from self._held(part)
+        elif isinstance(item, list | tuple):
+            for part in item:
+                yield from self._held(part)
+        elif is_keras(type(item)) and hasattr(item, "__dict__"):
+            yield self.encode(item, whole=False)
+        elif not (isinstance(item, type) or is_library(type(item).__module__)):
+            yield self._walk.encode(item)  # such as a loss that is an object
+
+
+def has_config(value: Any) -> bool:
+    """Say whether it is a Keras object that tells how it was made."""
+    return is_keras(type(value)) and hasattr(value, "get_config")
+
+
+def _is_symbolic(value: Any) -> bool:
+    """Say whether it is a tensor that has no content, but a place in a graph."""
+    kind = type(value).__name__
+    return kind in ("KerasTensor", "SymbolicTensor") and not is_users(type(value))
+
+
+def _has_drawn_seed(value: Any) -> bool:
+    """Say whether Keras has drawn the seed that the configuration has."""
+    given = getattr(getattr(value, "_auto_config", None), "config", None)
+    return (
+        isinstance(given, dict)
+        and isinstance(getattr(value, "seed", None), int)
+        and not is_users(type(value))
+        and given.get("seed") is None
+    )
+
+
+def _learned(value: Any) -> Iterator[object]:
+    """Find what is neither in the configuration nor among the weights."""
+    yield getattr(getattr(value, "_dtype_policy", None), "name", None)
+    yield bool(getattr(value, "trainable", True))
+    if hasattr(value, "get_vocabulary"):
+        lookup = getattr(value, "_lookup_layer", value)
+        yield [str(token) for token in value.get_vocabulary()]
+        weights = getattr(lookup, "idf_weights", None)
+        yield None if weights is None else np.asarray(weights)
+    if getattr(value, "stateful", False) and getattr(value, "states", None):
+        yield [np.asarray(state) for state in value.states if state is not None]
 
 
 def _keras_config(value: Any, method: str) -> dict[str, Any]:
@@ -71,8 +205,8 @@ def _is_dumped_lambda(config: dict[str, Any]) -> bool:
     )
 
 
-def _plain(config: Any, names: dict[str, str]) -> Any:
-    """Replace the names that Keras made up, which count all objects of a process.
+def _plain(config: Any, names: dict[str, str], drawn: set[tuple[str, int]]) -> Any:
+    """Replace the names and seeds that Keras made up, which no other process has.
 
     Functions and classes of the user are left out: a configuration has their names
     only, or a lambda's code with its line numbers; their code is keyed beside it.
@@ -86,41 +220,14 @@ def _plain(config: Any, names: dict[str, str]) -> Any:
         if kind and isinstance(name, str) and _is_automatic(name, kind):
             names.setdefault(name, f"{kind}#{len(names)}")
         skipped = {"module", "registered_name"} if kind else set()
-        return {k: _plain(v, names) for k, v in config.items() if k not in skipped}
+        if drawn and (config.get("name"), config.get("seed")) in drawn:
+            skipped = {"seed"}
+        return {
+            k: _plain(v, names, drawn) for k, v in config.items() if k not in skipped
+        }
     if isinstance(config, list | tuple):
-        return [_plain(item, names) for item in config]
+        return [_plain(item, names, drawn) for item in config]
     return names.get(config, config) if isinstance(config, str) else config
-
-
-def _keras_user_code(value: Any) -> Iterator[object]:
-    """Find the user's functions and classes in a tree of Keras objects."""
-    stack, seen = [value], set()
-    while stack:
-        item = stack.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, functools.partial):
-            yield item
-        elif isinstance(item, types.FunctionType | types.MethodType):
-            if not is_library(item.__module__):
-                yield item
-        elif isinstance(item, dict):
-            stack += reversed(list(item.values()))
-        elif isinstance(item, list | tuple):
-            stack += reversed(item)
-        elif is_keras(type(item)) and hasattr(item, "__dict__"):
-            if item is not value:
-                yield type(item)
-            # Not the graph that layers are part of, nor what Keras wraps for itself.
-            stack += [
-                part
-                for name, part in sorted(vars(item).items(), reverse=True)
-                if name not in ("_inbound_nodes", "_outbound_nodes", "_tracker")
-                and name not in ("build", "quantize", "_auto_config")
-            ]
-        elif not (isinstance(item, type) or is_library(type(item).__module__)):
-            yield item  # such as a loss that is an object of the user's
 
 
 def encode_callback(walk: Walk, value: Any) -> bytes:
