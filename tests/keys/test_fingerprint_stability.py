@@ -204,7 +204,6 @@ REFORMATTED = {
         .replace("return x + SCALE", "return (\n  x\n  +\n  SCALE\n )")
         .replace("a, b = x, k", "(\n  a,\n  b,\n ) = (\n  x,\n  k,\n )")
     ),
-    "dict order": lambda source: source.replace('"a": 1, "b": 2', '"b": 2, "a": 1'),
     "annotations": lambda source: source.replace(
         "def helper(x):", "def helper(x: int) -> int:"
     ),
