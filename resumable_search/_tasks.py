@@ -3,15 +3,17 @@
 import pickle
 import warnings
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 
-from ._engine.module_stamps import user_module_stamps
 from ._engine.shipping import Workspace
+from ._engine.verification import ExpectedCode, expect
 from ._engine.worker import surroundings
 from ._records import FoldTask
 from ._sklearn_compat.callbacks import task_position
 from ._sklearn_compat.calls import FoldCall
+from ._sklearn_compat.estimators import scorers_by_name
 from ._sklearn_compat.running import shared_objects
 
 __all__ = ["TaskMaker"]
@@ -36,6 +38,9 @@ class TaskMaker:
         self._save_epochs = save_epochs
         self._workspace: Workspace | None = None
         self._context_path = ""
+        self._code: ExpectedCode | None = None
+        # The folds of a candidate come one after the other.
+        self._candidate: tuple[Any, ExpectedCode | None] = (None, None)
         self._split_paths: dict[str, str] = {}
 
     def task(
@@ -67,7 +72,8 @@ class TaskMaker:
             split_path = workspace.put((call.train, call.test))
             self._split_paths[split_key] = split_path
         progress = (call.split, call.n_splits, call.candidate, call.n_candidates)
-        content = call.parameters, progress, task_position(call)
+        code = self._code_of_candidate(call.parameters, workspace)
+        content = call.parameters, progress, task_position(call), code
         payload = bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
         return FoldTask(
             task_id=task_id,
@@ -82,6 +88,15 @@ class TaskMaker:
             curves=None if curves is None else str(curves),
         )
 
+    def _code_of_candidate(
+        self, parameters: dict[str, Any], workspace: Workspace
+    ) -> ExpectedCode | None:
+        """Return what only one candidate runs, if there is something."""
+        if self._candidate[0] is not parameters:
+            code = expect((parameters,), (), workspace, self._code)
+            self._candidate = (parameters, code if any(code.trace) else None)
+        return self._candidate[1]
+
     def close(self) -> None:
         """Remove the files."""
         if self._workspace is not None:
@@ -91,13 +106,21 @@ class TaskMaker:
     def _ready_workspace(self, call: FoldCall) -> Workspace:
         if self._workspace is None:
             self._workspace = Workspace()
+            self._code = _code_of_all(call, self._workspace)
             self._context_path = self._workspace.put(
                 {
                     "data": self._workspace.put((call.X, call.y)),
                     "objects": self._workspace.put(shared_objects(call)),
-                    "modules": user_module_stamps(),
+                    "code": self._code,
                     "warning_filters": list(warnings.filters),
                     "surroundings": surroundings(),
                 }
             )
         return self._workspace
+
+
+def _code_of_all(call: FoldCall, workspace: Workspace) -> ExpectedCode:
+    """Return what all folds run."""
+    parameters = [call.shared.get(name) for name in ("fit_params", "score_params")]
+    scorers, _ = scorers_by_name(call.shared["scorer"])
+    return expect((call.estimator,), (*parameters, *scorers.values()), workspace)

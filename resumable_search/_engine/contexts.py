@@ -39,8 +39,8 @@ class Context:
 
     Attributes
     ----------
-    modules : dict
-        Stamps of the modules that the parent has imported.
+    code : ExpectedCode
+        What the worker is to find in the modules that it imports.
     warning_filters : list
         The parent's.
     surroundings : dict
@@ -50,7 +50,7 @@ class Context:
     def __init__(self, path: str) -> None:
         content = load(path)
         self.path = path
-        self.modules = content["modules"]
+        self.code = content["code"]
         self.warning_filters = content["warning_filters"]
         self.surroundings = content["surroundings"]
         self._objects_path = content["objects"]

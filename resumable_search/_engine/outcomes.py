@@ -10,7 +10,7 @@ from .slots import Attempt, Slot
 __all__ = [
     "cancelled",
     "died",
-    "edited",
+    "differs",
     "exited",
     "finished",
     "raised",
@@ -93,16 +93,19 @@ def timed_out(slot: Slot, attempt: Attempt, seconds: float) -> FoldOutcome:
     return _outcome(slot, attempt, error=FoldTimeoutError(message), died=message)
 
 
-def edited(slot: Slot, attempt: Attempt, file: str) -> FoldOutcome:
-    """Say that a worker would run other code than its parent has."""
+def differs(slot: Slot, attempt: Attempt, text: str) -> FoldOutcome:
+    """Say that a worker would run other code than its parent has keyed."""
     return _outcome(
         slot,
         attempt,
         error=WorkerError(
-            f"The file {file} has changed since this process imported it. A worker "
-            "would run the new code, and its score would be stored as that of the "
-            "old. Nothing that is already computed is lost. Start the script again, "
-            "or reload the module in a notebook, and call fit again."
+            "A worker, which imports your modules from their files, would run other "
+            f"code than this process has: {text}. Its score would be stored as that "
+            "of the code here, so the fold was not stored; nothing that is already "
+            "computed is lost. Likely cause: the file has changed since this process "
+            "imported it, or the script has set what a worker cannot be sent. Start "
+            "the script again, or reload the module in a notebook, and call fit "
+            "again. Hand over what the script sets as a parameter of the estimator."
         ),
     )
 

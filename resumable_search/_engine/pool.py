@@ -21,7 +21,8 @@ dies before its first fold   five times in a row: `WorkerStartError`; not
                              to begin in time is the same
 takes longer for a fold      it is ended, that fold is failed and not tried
 than ``fold_timeout``        again by this fit
-has imported older code      it is replaced, the fold is not charged
+would run other code         a new one takes its place, and the fold is not
+                             charged; if that would, too, the search ends
 runs out of GPU memory       it is ended, and its fold tried again alone on
                              the GPU, uncharged; if that is not enough
                              either, the fold is failed
@@ -331,10 +332,10 @@ class WorkerPool:
         elif kind == "exited":
             self._finished.append(_outcomes.exited(slot, attempt, *content))
             return
-        elif kind == "edited":
-            self._finished.append(_outcomes.edited(slot, attempt, content))
+        elif kind == "differs":
+            self._finished.append(_outcomes.differs(slot, attempt, content))
             return
-        else:  # "stale": the worker ends, a new one imports the new code
+        else:  # "stale": the worker ends, a new one imports everything anew
             self._requeue(slot, attempt)
             return
         self._finished.append(outcome)

@@ -48,11 +48,11 @@ from .._gpu.devices import holds_gpu
 from .._records import WorkerWarning
 from .._sklearn_compat.running import run_fold
 from . import epoch_reports as _epoch_reports
-from . import module_stamps as _module_stamps
 from .aftermath import undone
 from .contexts import Context
 from .frames import write_frame
 from .shipping import load
+from .verification import ImportedFiles, OtherCodeError, Verification
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
 IDLE_SECONDS = 300.0
@@ -107,22 +107,15 @@ class _Inbox:
             return self._tasks.popleft() if self._tasks else None
 
 
-class _OtherCodeError(Exception):
-    """The worker imported another version of a user's module than the parent."""
-
-    def __init__(self, verdict: str, file: str) -> None:
-        super().__init__(verdict, file)
-        self.verdict = verdict
-        self.file = file
-
-
 class _FoldRunner:
     """Runs folds; keeps the data of the search and of the splits it saw last."""
 
     def __init__(self, offer: Callable[..., None]) -> None:
         self._offer = offer
         self._context: Context | None = None
-        self._n_modules_checked = 0
+        self._files = ImportedFiles()
+        self._verification = Verification(self._files, is_new=True)
+        self._has_run = False
 
     def run(self, task: tuple[Any, ...]) -> tuple[str, bytes]:
         """Run a task; give the kind of the answer and its pickled content."""
@@ -134,18 +127,21 @@ class _FoldRunner:
             fold = RunningFold(lambda: Path(directory), save_epochs, watchers)
             with _warnings_into(caught):
                 context = self._opened(context_path)
+                self._verification.begin_fold()
                 objects = context.fresh_objects()
                 data, split = context.data(), context.split(split_path)
-                parameters, progress, position = _payload(payload)
-                self._check_modules(context)
+                parameters, progress, position, code = _payload(payload)
+                if code is not None:
+                    self._verification.add(code)
                 warnings.filters[:] = context.warning_filters  # type: ignore[index]
                 with _folds.run(fold), undone():
                     result, failed = run_fold(
                         objects, data, split, parameters, progress, position
                     )
-            self._check_modules(context)
-        except _OtherCodeError as exc:
-            return exc.verdict, _pickled(exc.file)
+                self._has_run = True
+                self._verification.end_fold()
+        except OtherCodeError as exc:
+            return exc.verdict, _pickled(exc.text)
         except SystemExit as exc:
             return "exited", _pickled((repr(exc.code), _text_of(exc)))
         except Exception as exc:
@@ -159,18 +155,11 @@ class _FoldRunner:
             self._context = None
             context = Context(path)
             _take_over(context.surroundings)
-            self._n_modules_checked = 0
+            is_new = not self._has_run
+            self._verification = Verification(self._files, is_new=is_new)
+            self._verification.add(context.code)
             self._context = context
         return self._context
-
-    def _check_modules(self, context: Context) -> None:
-        """Check what was imported since the last check, by unpickling or by a fit."""
-        if len(sys.modules) == self._n_modules_checked:
-            return
-        verdict, file = _module_stamps.compare(context.modules)
-        if verdict != "same":
-            raise _OtherCodeError(verdict, file)
-        self._n_modules_checked = len(sys.modules)
 
 
 def surroundings() -> dict[str, Any]:

@@ -48,7 +48,7 @@ def source_keys(names: Iterable[str]) -> dict[str, bytes]:
     todo, keys = list(names), dict[str, bytes]()
     while todo:
         name = todo.pop()
-        spec = None if name in keys else _find_spec(name)
+        spec = None if name in keys else find_spec(name)
         if spec is None or spec.origin is None or is_library_file(spec.origin):
             continue
         if spec.origin in ("built-in", "frozen") or is_library(name):
@@ -77,7 +77,7 @@ def code_of(source: bytes) -> Code:
     return _codes[digest]
 
 
-def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+def find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
     """Find a module's file without importing its parents."""
     path, spec = None, None
     parts = name.split(".")

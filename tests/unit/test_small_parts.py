@@ -1,7 +1,5 @@
 """Devices, module stamps, random states, locations, locks."""
 
-import importlib
-import os
 import subprocess
 import sys
 
@@ -23,7 +21,6 @@ from resumable_search import (
 )
 from resumable_search._checkpoint.locations import resolve_checkpoint
 from resumable_search._checkpoint.locks import SearchLock
-from resumable_search._engine import module_stamps as _module_stamps
 from resumable_search._gpu.devices import holds_gpu
 from resumable_search._random_states import RecordedSplitter, is_unseeded
 
@@ -61,57 +58,6 @@ def test_a_process_holds_a_gpu_if_it_has_its_device_file_open(
 def test_without_a_driver_no_process_holds_a_gpu(tmp_path):
     """Nothing else is looked at then."""
     assert holds_gpu(tmp_path / "nvidiactl", tmp_path / "missing") is False
-
-
-# ---------------------------------------------------------------------------
-# Module stamps
-
-
-@pytest.fixture
-def module(tmp_path, monkeypatch):
-    name = f"user_module_{os.getpid()}"
-    path = tmp_path / f"{name}.py"
-    path.write_text("VALUE = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    yield importlib.import_module(name), path
-    del sys.modules[name]
-
-
-def test_a_module_that_did_not_change_is_the_same(module):
-    """What both imported from the same file compares equal."""
-    stamps = _module_stamps.user_module_stamps()
-    assert stamps[module[0].__name__][0] == str(module[1])
-    assert _module_stamps.compare(stamps) == ("same", "")
-
-
-def test_a_module_that_was_edited_after_its_import_is_noticed(module):
-    """Its stamp stays that of the import, which the file no longer has."""
-    name, path = module[0].__name__, module[1]
-    stamps = _module_stamps.user_module_stamps()
-    path.write_text("VALUE = 22\n")
-    assert _module_stamps.user_module_stamps()[name] == stamps[name]
-    # As in a worker that imported it only now:
-    _module_stamps._seen.pop(name)
-    verdict, file = _module_stamps.compare({name: stamps[name]})
-    assert (verdict, file) == ("edited", str(path))
-
-
-def test_a_worker_that_imported_the_module_before_it_was_reloaded_is_stale(module):
-    """A reload gives the module a new stamp; older workers do not have it."""
-    name, path = module[0].__name__, module[1]
-    _module_stamps.user_module_stamps()
-    old = _module_stamps._seen[name]
-    path.write_text("VALUE = 22\n")
-    importlib.reload(module[0])
-    stamps = _module_stamps.user_module_stamps()
-    _module_stamps._seen[name] = old
-    assert _module_stamps.compare({name: stamps[name]})[0] == "stale"
-
-
-def test_libraries_have_no_stamps():
-    """They are known by their versions."""
-    stamps = _module_stamps.user_module_stamps()
-    assert not {"numpy", "sklearn", "os"} & set(stamps)
 
 
 # ---------------------------------------------------------------------------

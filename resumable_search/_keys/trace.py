@@ -1,0 +1,292 @@
+"""What runs from the user's own modules, name by name, to compare it elsewhere.
+
+Pickle stores functions, classes and modules of the user's by their name, and a worker
+imports them anew. So what a value means there depends on what those modules hold there.
+The trace of a value lists all names in the user's modules that the value reaches,
+through any number of others, each with a key of what stands there *by itself*: a
+function by its code, with what it refers to by name only, because that has an entry of
+its own. Two processes run the same if all their entries are equal.
+
+What travels within the pickle has no entry.
+"""
+
+import hashlib
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from .._exceptions import FingerprintError
+from .bytecode import normalise
+from .cloning import encode_cloned
+from .encoding import ATOMS, encode_str, named
+from .handlers import handler_of
+from .library_code import is_library, resolves
+from .modules import absolute_imports, code_of, find_spec, source_keys
+from .summaries import summarize
+from .walk import Unkeyable, Walk
+
+#: Name of a module, and of what is in it; ``"Model.fit"`` for what is in a class.
+Place = tuple[str, str]
+
+_MISSING = object()
+_CONSTANTS = ATOMS.keys() - {bytearray}
+
+
+class Part(NamedTuple):
+    """What stands at a place.
+
+    Attributes
+    ----------
+    key : bytes
+        Changes with what stands there. Empty where nothing does, and for what has
+        no key.
+    summary : str
+        A short text.
+    """
+
+    key: bytes
+    summary: str
+
+
+class Source(NamedTuple):
+    """A module's source.
+
+    Attributes
+    ----------
+    digest : bytes
+        Of the file.
+    key : bytes
+        Of what the code in it does.
+    """
+
+    digest: bytes
+    key: bytes
+
+
+class Trace(NamedTuple):
+    """What values reach in the user's modules.
+
+    Attributes
+    ----------
+    parts : dict of Place to Part
+        In an order in which the modules can be imported.
+    sources : dict of str to Source
+        By name, of the modules that are imported by code that runs.
+    """
+
+    parts: dict[Place, Part]
+    sources: dict[str, Source]
+
+
+class _Tracer(Walk):
+    """A walk that goes no further than to the names in the user's modules.
+
+    Parameters
+    ----------
+    start : Place or None
+        Where the value stands that is going to be encoded. None if it travels.
+    """
+
+    def __init__(self, start: Place | None = None) -> None:
+        super().__init__(handler_of)
+        self._start = start
+        self.reached: dict[Place, None] = {}
+        self.imports: set[str] = set()
+
+    def encode(self, value: object) -> bytes:
+        """Encode a value, one that pickle stores by name by that."""
+        if isinstance(value, type | types.FunctionType):
+            place = _place_of(value)
+            if place is not None and place != self._start:
+                self.reached[place] = None
+                return named(b"place", *place)
+        if isinstance(value, types.FunctionType):
+            package = str(value.__globals__.get("__package__") or "")
+            self.imports.update(absolute_imports(normalise(value.__code__), package))
+        elif isinstance(value, types.ModuleType):
+            self.imports.add(value.__name__)
+        elif self._start is None and _has_no_code(value):
+            return b""
+        return super().encode(value)
+
+    def member(self, module: str, name: str, label: str, value: object) -> bytes:
+        """Encode what stands at a place by the name of that."""
+        if _is_own(module) and look_up((module, name)) is value:
+            self.reached[(module, name)] = None
+            return encode_str(name)
+        return super().member(module, name, label, value)
+
+
+def trace(cloned: Iterable[object], whole: Iterable[object] = ()) -> Trace:
+    """List what values reach in the user's modules.
+
+    Parameters
+    ----------
+    cloned : iterable of object
+        What travels to a worker and is cloned there.
+    whole : iterable of object
+        What travels besides.
+    """
+    walk = _Tracer()
+    try:
+        for value in cloned:
+            encode_cloned(walk, value)
+        for value in whole:
+            walk.encode(value)
+    except (Unkeyable, RecursionError) as error:
+        raise FingerprintError(f"What workers run has no key: {error}") from error
+    parts: dict[Place, Part] = {}
+    imports = walk.imports
+    todo = list(walk.reached)
+    while todo:
+        place = todo.pop()
+        if place not in parts:
+            parts[place], reached = _part_of(place)
+            todo += reached.reached
+            imports |= reached.imports
+    order = {name: number for number, name in enumerate(list(sys.modules))}
+    ordered = sorted(parts, key=lambda place: (order[place[0]], place[1]))
+    return Trace({place: parts[place] for place in ordered}, _sources(imports))
+
+
+def _sources(names: Iterable[str]) -> dict[str, Source]:
+    sources = {}
+    for name, key in source_keys(names).items():
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            digest = file_digest(spec.origin)
+            if digest is not None:
+                sources[name] = Source(digest, key)
+    return sources
+
+
+def file_digest(file: str) -> bytes | None:
+    """Return a digest of a file's content, None if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).digest()
+    except OSError:
+        return None
+
+
+def does_the_same(file: str, digest: bytes, source: Source) -> bool:
+    """Say whether a file that was imported does what another source does.
+
+    Parameters
+    ----------
+    file : str
+        The file.
+    digest : bytes
+        Of what it was when it was imported.
+    source : Source
+        What it is to be.
+    """
+    if digest == source.digest:
+        return True
+    if not file.endswith(".py"):
+        return False
+    try:
+        content = Path(file).read_bytes()
+        unchanged = hashlib.sha256(content).digest() == digest
+        return unchanged and code_of(content).key == source.key
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def part_at(place: Place) -> Part:
+    """Return what stands at a place in this process."""
+    return _part_of(place)[0]
+
+
+def _part_of(place: Place) -> tuple[Part, _Tracer]:
+    value = look_up(place)
+    walk = _Tracer(place)
+    if value is _MISSING:
+        return Part(b"", "missing"), walk
+    try:
+        code = walk.encode(value)
+    except (Unkeyable, RecursionError):
+        return Part(b"", summarize(value)), walk
+    key = hashlib.blake2b(code, digest_size=16).digest()
+    return Part(key, summarize(value)), walk
+
+
+def look_up(place: Place) -> Any:
+    """Return the value at a place, as it stands in the class if it is in one."""
+    found: object = sys.modules.get(place[0], _MISSING)
+    for name in place[1].split("."):
+        found = getattr(found, "__dict__", {}).get(name, _MISSING)
+    return found
+
+
+def put(place: Place, value: object) -> None:
+    """Set the value at a place.
+
+    Raises
+    ------
+    AttributeError, TypeError
+        If nothing can be set there.
+    """
+    owner, _, name = place[1].rpartition(".")
+    setattr(look_up((place[0], owner)) if owner else sys.modules[place[0]], name, value)
+
+
+def movable(places: Iterable[Place]) -> dict[Place, Any]:
+    """Return the values at places, those that pickle does not store by that place."""
+    values = {place: look_up(place) for place in places}
+    return {
+        place: value
+        for place, value in values.items()
+        if value is not _MISSING and _place_of(value) != place
+    }
+
+
+def is_constant(value: object) -> bool:
+    """Say whether nothing that runs can change a value, other than set another."""
+    if isinstance(value, tuple | frozenset):
+        return all(map(is_constant, value))
+    if not isinstance(value, types.FunctionType):
+        kinds = (type, types.BuiltinFunctionType, types.ModuleType)
+        return type(value) in _CONSTANTS or isinstance(value, kinds)
+    if is_library(value.__module__):
+        return True
+    if _place_of(value) is None:  # its globals are its own
+        return False
+    cells = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
+    parts = (value.__defaults__ or ()), (value.__kwdefaults__ or {}).values(), cells
+    values = (*parts[0], *parts[1], *parts[2], *vars(value).values())
+    return all(_place_of(held) is not None or is_constant(held) for held in values)
+
+
+def _is_set(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018 - raises if there is nothing
+    except ValueError:
+        return False
+    return True
+
+
+def _place_of(value: object) -> Place | None:
+    """Return the name by which pickle stores a function or class of the user's."""
+    if not isinstance(value, type | types.FunctionType):
+        return None
+    module, name = value.__module__, value.__qualname__
+    if isinstance(module, str) and _is_own(module) and resolves(module, name, value):
+        return module, name
+    return None
+
+
+def _is_own(module: str) -> bool:
+    """Say whether a module is the user's, and a worker imports it."""
+    if module == "__main__" or module not in sys.modules or is_library(module):
+        return False
+    by_value: Mapping[str, Any] = cloudpickle.list_registry_pickle_by_value()
+    return not any(f"{module}.".startswith(f"{name}.") for name in by_value)
+
+
+def _has_no_code(value: object) -> bool:
+    return isinstance(value, np.ndarray) and not value.dtype.hasobject
