@@ -15,6 +15,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ._declared import data_shape, dependencies
 from ._exceptions import FingerprintError
 from ._keys.candidates import CandidateKeys
@@ -282,7 +284,7 @@ class SearchKeys:
                 self.n_candidates += call.n_candidates
             split = self._splits.get(call.split)
             if split is None:
-                split = digest(fingerprint(call.train), fingerprint(call.test))
+                split = digest(*map(_indices_key, (call.train, call.test)))
                 self._splits[call.split] = split
                 splits.append((self._round, call.split, split))
             # The folds of a candidate come one after the other.
@@ -300,6 +302,14 @@ class SearchKeys:
                 )
             keys.append((fold_key(self.family, self._candidate[1], split), split))
         return keys, candidates, splits
+
+
+def _indices_key(indices: object) -> str:
+    """Key one half of a split by the rows that it takes, whatever holds them."""
+    array = np.asarray(indices)
+    if array.dtype.kind in "iu":
+        return fingerprint(array.astype(np.int64))
+    return fingerprint(array if array.dtype.kind == "b" else indices)
 
 
 def _space_key(space: Mapping[str, Any]) -> str:
