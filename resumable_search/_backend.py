@@ -329,7 +329,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         curves = None
         if self.log is not None:
             curves = self.log.curves(call.parameters, call.split)
-        return self._tasks.task(task_id, call, fold.split_key, directory, curves)
+        seed = self._session.seed_of(fold.key)
+        return self._tasks.task(task_id, call, fold.split_key, directory, curves, seed)
 
     def _collect(self) -> None:
         """Take what workers have finished, commit it, then count it as done."""

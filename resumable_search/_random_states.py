@@ -4,6 +4,9 @@ A splitter or a sampler without a seed draws from numpy's global random state. T
 state from which it drew first is kept in the checkpoint; a repeated fit draws from
 a generator in that state, so it comes upon the same splits and candidates. The
 first fit draws from the global state itself, exactly as in scikit-learn.
+
+So it is with the seed from which the seeds of all folds come, but for one thing: it is
+drawn from a copy of the global state, which stays as it is.
 """
 
 import copy
@@ -12,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RecordedSplitter", "is_state", "is_unseeded", "recorded_state"]
+__all__ = ["RecordedSplitter", "base_seed", "is_state", "is_unseeded", "recorded_state"]
 
 # Of a state of numpy's global generator.
 _N_WORDS = 624
@@ -57,12 +60,29 @@ def recorded_state(recall: Recall) -> np.random.RandomState | None:
 
     None is what scikit-learn takes for the global state, which was just recorded.
     """
+    recorded = recall(_state_now())
+    return None if recorded is None else _generator(recorded)
+
+
+def base_seed(recall: Recall) -> int:
+    """Return the seed from which those of the folds come, the recorded one if any."""
+    now = _state_now()
+    # The second time, it is there: this one, or that of a process that was faster.
+    recorded = recall(now) or recall(now)
+    return int(_generator(recorded).randint(2**32, dtype=np.uint32))
+
+
+def _state_now() -> dict[str, Any]:
     state = np.random.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":  # np.random.set_bit_generator
+        generator = np.random.Generator(copy.deepcopy(np.random.get_bit_generator()))  # type: ignore[attr-defined]
+        seeded = np.random.RandomState(int(generator.integers(2**32)))
+        state = seeded.get_state(legacy=False)
     key = state["state"]
-    now = {**state, "state": {"key": key["key"].tolist(), "pos": int(key["pos"])}}
-    recorded = recall(now)
-    if recorded is None:
-        return None
+    return {**state, "state": {"key": key["key"].tolist(), "pos": int(key["pos"])}}
+
+
+def _generator(recorded: dict[str, Any]) -> np.random.RandomState:
     generator = np.random.RandomState()
     generator.set_state(
         {

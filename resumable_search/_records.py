@@ -68,6 +68,8 @@ class FoldTask:
     """Number of the candidate among those of its call of evaluate_candidates."""
     curves: str | None = None
     """Directory for TensorBoard's files with the curves of its fits."""
+    seed: int = 0
+    """Of the global random generators, from 0 to 2**32 - 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

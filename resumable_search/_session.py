@@ -22,7 +22,8 @@ from ._exceptions import (
     UntrustedScoresWarning,
     WorkerError,
 )
-from ._random_states import is_state
+from ._keys.digests import digest
+from ._random_states import base_seed, is_state
 from ._records import (
     FoldOutcome,
     FoldRecord,
@@ -100,6 +101,7 @@ class SearchSession:
         self._folders: FoldFolders | None = None
         self.n_resumed = self.n_left_out = 0
         self._n_run = self._n_failed = 0
+        self._base_seed: int | None = None
 
     # ------------------------------------------------------------------
     # Open and close
@@ -190,6 +192,17 @@ class SearchSession:
                 self.store.path, "in the table 'random_states': that is no state"
             )
         return recorded
+
+    def seed_of(self, key: str) -> int:
+        """Return the seed of the global random generators in the fold with this key.
+
+        The same in each try of the fold, in whichever order and process folds run.
+        """
+        if self._base_seed is None:
+            self._base_seed = base_seed(
+                lambda state: self.recall_random_state("folds", None, state)
+            )
+        return int(digest(str(self._base_seed), key)[:8], 16)
 
     # ------------------------------------------------------------------
     # Folds

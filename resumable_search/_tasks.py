@@ -50,6 +50,7 @@ class TaskMaker:
         split_key: str,
         directory: Path,
         curves: Path | None,
+        seed: int,
     ) -> FoldTask:
         """Make the task of a fold.
 
@@ -65,6 +66,8 @@ class TaskMaker:
             Where it may keep files until it is done.
         curves : Path or None
             Directory for TensorBoard's files.
+        seed : int
+            Of the global random generators.
         """
         workspace = self._ready_workspace(call)
         split_path = self._split_paths.get(split_key)
@@ -86,6 +89,7 @@ class TaskMaker:
             save_epochs=self._save_epochs,
             candidate=call.candidate,
             curves=None if curves is None else str(curves),
+            seed=seed,
         )
 
     def _code_of_candidate(

@@ -148,6 +148,7 @@ class Slot:
             task.directory,
             task.save_epochs,
             task.curves,
+            task.seed,
         )
 
     def note_begin(self) -> None:

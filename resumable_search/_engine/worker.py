@@ -44,6 +44,7 @@ from .. import _folds
 from .._checkpoint.locations import ENVIRONMENT_VARIABLE
 from .._folds import RunningFold
 from .._frameworks import hooks as _frameworks
+from .._frameworks import seeds as _seeds
 from .._gpu.devices import holds_gpu
 from .._records import WorkerWarning
 from .._sklearn_compat.running import run_fold
@@ -120,7 +121,7 @@ class _FoldRunner:
     def run(self, task: tuple[Any, ...]) -> tuple[str, bytes]:
         """Run a task; give the kind of the answer and its pickled content."""
         _, task_id, context_path, split_path, payload, directory = task[:6]
-        save_epochs, curves = task[6:]
+        save_epochs, curves, seed = task[6:]
         caught: list[WorkerWarning] = []
         try:
             watchers = _epoch_reports.watchers(self._offer, task_id, curves)
@@ -134,6 +135,7 @@ class _FoldRunner:
                 if code is not None:
                     self._verification.add(code)
                 warnings.filters[:] = context.warning_filters  # type: ignore[index]
+                _seeds.seed_generators(seed)
                 with _folds.run(fold), undone():
                     result, failed = run_fold(
                         objects, data, split, parameters, progress, position
@@ -277,6 +279,7 @@ def main(connection_fd: int) -> None:
     threading.Thread(target=inbox.read_forever, daemon=True, name="reader").start()
     del sys.argv[1:]
     _frameworks.follow()
+    _seeds.follow()
     runner = _FoldRunner(inbox.offer)
     inbox.send("hello")
     pid = os.getpid()
