@@ -72,6 +72,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     classmethod: (wrapper("__func__"), False),
     staticmethod: (wrapper("__func__"), False),
     random.Random: (by_state(lambda value: value.getstate()), False),
+    random.SystemRandom: (by_state(lambda _value: None), False),  # it has none
     np.random.RandomState: (by_state(lambda v: v.get_state(legacy=False)), False),
     np.random.Generator: (by_state(lambda value: value.bit_generator), False),
     np.random.SeedSequence: (by_state(lambda value: value.state), False),
@@ -95,7 +96,6 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", "MetadataRequest", encode_requests),
     ("sklearn", PASSTHROUGH, encode_passthrough),
     ("scipy", "rv_frozen", encode_frozen),
-    ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,
     ("keras", "Callback", encode_callback),

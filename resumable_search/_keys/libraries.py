@@ -7,6 +7,7 @@ import numpy as np
 
 from .._sklearn_compat.estimators import metadata_request, requests_of
 from .encoding import node
+from .held import name_of_global
 from .python import Keywords
 from .walk import Handler, Walk
 
@@ -41,6 +42,9 @@ def by_state(read: Callable[[Any], object]) -> Handler:
     """Give a handler that keys values by class and what `read` gives."""
 
     def encode(walk: Walk, value: Any) -> bytes:
+        place = name_of_global(value)
+        if place is not None:
+            return walk.library(b"global", *place)
         return node(b"state", (walk.encode(type(value)), walk.encode(read(value))))
 
     return encode
