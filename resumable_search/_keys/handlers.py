@@ -25,9 +25,11 @@ from .instances import encode_instance
 from .keras_objects import encode_callback, encode_keras, is_keras
 from .libraries import (
     by_state,
+    encode_drawn,
     encode_frozen,
     encode_passthrough,
     encode_requests,
+    encode_tree,
     seed_sequence,
 )
 from .library_code import class_name, package_of
@@ -45,6 +47,7 @@ from .python import (
     sequence,
     wrapper,
 )
+from .relevance import Drawn
 from .tensors import TENSORS_BY_NAME
 from .walk import Handler, Walk
 
@@ -57,6 +60,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     tuple: (sequence(b"tuple"), False),
     dict: (encode_dict, False),
     Keywords: (encode_keywords, False),
+    Drawn: (encode_drawn, False),
     set: (encode_set, False),
     frozenset: (encode_set, False),
     types.FunctionType: (encode_function, True),
@@ -95,6 +99,8 @@ _BASES: list[tuple[type, tuple[Handler, bool]]] = [
 _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", "MetadataRequest", encode_requests),
     ("sklearn", PASSTHROUGH, encode_passthrough),
+    ("sklearn", "BinaryTree64", encode_tree),
+    ("sklearn", "BinaryTree32", encode_tree),
     ("scipy", "rv_frozen", encode_frozen),
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,

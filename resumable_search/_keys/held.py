@@ -5,6 +5,8 @@ streams change all the time, and a fold uses those of its own process. An object
 pickle cannot store is the same wherever its name in the library finds it.
 """
 
+import importlib
+import operator
 import os
 import random
 import sys
@@ -19,11 +21,15 @@ _STREAMS = ("stdin", "stdout", "stderr")
 
 def name_of_global(value: object) -> tuple[str, str] | None:
     """Return module and name of what changes while a process runs and is no data."""
+    if value is None:
+        return None
     if value is getattr(random, "_inst", None):
         return "random", "_inst"
     hidden = getattr(np.random.mtrand, "_rand", None)
-    if value is hidden or value is getattr(hidden, "_bit_generator", None):
-        return "numpy.random", "_rand"
+    if value is hidden:
+        return "numpy.random.mtrand", "_rand"
+    if value is getattr(hidden, "_bit_generator", None):
+        return "numpy.random.mtrand", "_rand._bit_generator"
     if value is os.environ or value is getattr(os, "environb", None):
         return "os", "environ"
     torch = sys.modules.get("torch")
@@ -33,6 +39,11 @@ def name_of_global(value: object) -> tuple[str, str] | None:
         if value is getattr(sys, name, None) or value is getattr(sys, f"__{name}__"):
             return "sys", name
     return None
+
+
+def find_global(module: str, name: str) -> Any:
+    """Return what a process has under the names that `name_of_global` returns."""
+    return operator.attrgetter(name)(importlib.import_module(module))
 
 
 def name_in_library(value: Any) -> tuple[str, str] | None:

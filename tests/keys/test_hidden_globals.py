@@ -8,7 +8,11 @@ import threading
 import numpy as np
 import pytest
 import scipy.stats
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import RandomizedSearchCV
 
+from resumable_search._engine.shipping import dump, load
 from resumable_search._exceptions import FingerprintError
 from resumable_search._keys.fingerprint import fingerprint
 
@@ -96,3 +100,36 @@ def test_what_no_library_holds_still_needs_a_key():
     """A lock or a stream of the user's has no name to count by."""
     with pytest.raises(FingerprintError, match="cannot pickle"):
         fingerprint([1, threading.Lock()])
+
+
+def test_workers_use_the_hidden_generators_of_their_own(tmp_path):
+    """What goes to a worker has its name there, and so the same key."""
+    values = [
+        random.choice,
+        np.random.normal,
+        np.random.mtrand._rand._bit_generator,
+        os.environ,
+        sys.stderr,
+        scipy.stats.norm,
+        scipy.stats.norm(0, 1),
+        random.Random(3),
+    ]
+    dump(values, tmp_path / "values")
+    loaded = load(str(tmp_path / "values"))
+    assert loaded[0].__self__ is random._inst
+    assert loaded[1].__self__ is np.random.mtrand._rand
+    assert loaded[2:5] == values[2:5]
+    assert list(map(fingerprint, loaded)) == list(map(fingerprint, values))
+
+
+def test_distributions_of_a_grid_count_without_a_generator():
+    """A search draws with a generator of its own, whatever the distribution has."""
+    grid = {"alpha": scipy.stats.loguniform(1, 2)}
+    search = RandomizedSearchCV(Ridge(), grid)
+    for cloned in (False, True):
+        key = fingerprint(search, cloned=cloned)
+        assert fingerprint(clone(search), cloned=cloned) == key
+        grid["alpha"] = scipy.stats.loguniform(1, 3)
+        other = fingerprint(RandomizedSearchCV(Ridge(), dict(grid)), cloned=cloned)
+        grid["alpha"] = scipy.stats.loguniform(1, 2)
+        assert other != key
