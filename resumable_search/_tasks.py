@@ -11,6 +11,7 @@ from ._engine.shipping import Workspace
 from ._engine.verification import ExpectedCode, expect
 from ._engine.worker import surroundings
 from ._records import FoldTask
+from ._settings import shipped
 from ._sklearn_compat.callbacks import task_position
 from ._sklearn_compat.calls import FoldCall
 from ._sklearn_compat.estimators import scorers_by_name
@@ -117,6 +118,7 @@ class TaskMaker:
                     "objects": self._workspace.put(shared_objects(call)),
                     "code": self._code,
                     "warning_filters": list(warnings.filters),
+                    "settings": shipped(),
                     "surroundings": surroundings(),
                 }
             )

@@ -33,12 +33,14 @@ _LIBRARIES_OWN = (
 
 @contextlib.contextmanager
 def undone() -> Iterator[None]:
-    """Put back the working directory, the environment, signal handlers and timers."""
+    """Put back the directory, environment, arguments, path, signal handlers, timers."""
     directory = _directory()
     environment = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
     n_modules = len(sys.modules)
+    lists = [(values, list(values)) for values in (sys.argv, sys.path)]
+    named = sys.argv, sys.path
     try:
         yield
     finally:
@@ -46,6 +48,9 @@ def undone() -> Iterator[None]:
             with contextlib.suppress(OSError):  # it has been removed
                 os.chdir(directory)
         _restore_environment(environment, has_imported=len(sys.modules) > n_modules)
+        sys.argv, sys.path = named
+        for values, before in lists:
+            values[:] = before
         for timer, state in timers.items():
             if not any(state):  # it was not set before
                 signal.setitimer(timer, 0)

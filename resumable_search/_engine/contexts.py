@@ -43,6 +43,8 @@ class Context:
         What the worker is to find in the modules that it imports.
     warning_filters : list
         The parent's.
+    settings : dict
+        Of libraries, as the parent has them.
     surroundings : dict
         What a worker takes over when it goes on with another search.
     """
@@ -52,6 +54,7 @@ class Context:
         self.path = path
         self.code = content["code"]
         self.warning_filters = content["warning_filters"]
+        self.settings = content["settings"]
         self.surroundings = content["surroundings"]
         self._objects_path = content["objects"]
         self._data_path = content["data"]

@@ -51,6 +51,7 @@ from .._sklearn_compat.running import run_fold
 from . import epoch_reports as _epoch_reports
 from .aftermath import undone
 from .contexts import Context
+from .fold_settings import FoldSettings
 from .frames import write_frame
 from .shipping import load
 from .verification import ImportedFiles, OtherCodeError, Verification
@@ -113,6 +114,8 @@ class _FoldRunner:
 
     def __init__(self, offer: Callable[..., None]) -> None:
         self._offer = offer
+        self._settings = FoldSettings()
+        self._settings.follow()
         self._context: Context | None = None
         self._files = ImportedFiles()
         self._verification = Verification(self._files, is_new=True)
@@ -128,6 +131,7 @@ class _FoldRunner:
             fold = RunningFold(lambda: Path(directory), save_epochs, watchers)
             with _warnings_into(caught):
                 context = self._opened(context_path)
+                self._settings.begin()
                 self._verification.begin_fold()
                 objects = context.fresh_objects()
                 data, split = context.data(), context.split(split_path)
@@ -135,8 +139,9 @@ class _FoldRunner:
                 if code is not None:
                     self._verification.add(code)
                 warnings.filters[:] = context.warning_filters  # type: ignore[index]
+                self._settings.begin()
                 _seeds.seed_generators(seed)
-                with _folds.run(fold), undone():
+                with _folds.run(fold), undone(), self._settings.in_fold():
                     result, failed = run_fold(
                         objects, data, split, parameters, progress, position
                     )
@@ -157,6 +162,7 @@ class _FoldRunner:
             self._context = None
             context = Context(path)
             _take_over(context.surroundings)
+            self._settings.open(context.settings)
             is_new = not self._has_run
             self._verification = Verification(self._files, is_new=is_new)
             self._verification.add(context.code)

@@ -176,7 +176,7 @@ def test_elements_of_the_data_are_fresh_in_each_fold(kind):
 def test_data_that_no_fold_can_change_is_loaded_once(X, kept):
     """Numbers and strings are loaded once, what has changeable elements each time."""
     workspace = Workspace()
-    content = dict.fromkeys(("modules", "warning_filters", "surroundings"))
+    content = dict.fromkeys(("code", "settings", "warning_filters", "surroundings"))
     content |= {"data": workspace.put((X, None)), "objects": ""}
     context = Context(workspace.put(content))
     assert (context.data()[0] is context.data()[0]) == kept
