@@ -28,6 +28,7 @@
         NothingReusedWarning          a near relative is there, no fold fits
         TimeBudgetWarning             some candidates are not in the results
         UntrustedScoresWarning        stored scores that are not used any more
+        UnseenDependencyWarning       code finds modules or names by a computed text
         VersionMixWarning             reused folds come from other versions
 """
 
@@ -52,6 +53,7 @@ __all__ = [
     "SearchInterrupted",
     "TimeBudgetError",
     "TimeBudgetWarning",
+    "UnseenDependencyWarning",
     "UntrustedScoresWarning",
     "VersionMixWarning",
     "WorkerDiedError",
@@ -184,6 +186,10 @@ class UntrustedScoresWarning(ResumableSearchWarning):
 
     It could take a changed program for an unchanged one, so they are not used.
     """
+
+
+class UnseenDependencyWarning(ResumableSearchWarning):
+    """Code reaches modules or names by a computed text, which no key can follow."""
 
 
 class VersionMixWarning(ResumableSearchWarning):

@@ -19,11 +19,9 @@ import numpy as np
 
 from ._declared import data_shape, dependencies
 from ._exceptions import FingerprintError
-from ._frameworks.settings import framework_settings
 from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
-from ._keys.relevance import unordered_grid
 from ._keys.summaries import summarize, table_of
 from ._records import KEY_RULES, CandidateRecord, SearchRecord
 from ._sklearn_compat.calls import FoldCall
@@ -120,14 +118,12 @@ class SearchKeys:
         return versions
 
     def _versioned(self, found: Keyed) -> str:
-        """Return a key with what versions and settings of the libraries in it add."""
+        """Return a key with what the versions of the libraries in it add."""
         packages = found.packages
         self._packages |= packages
         part = self._version_parts.get(packages)
         if part is None:
             part = version_part(packages, self._search.versions)
-            if settings := framework_settings(packages):
-                part = digest(part, fingerprint(settings))
             self._version_parts[packages] = part
         return digest(found.key, part) if part else found.key
 
@@ -203,11 +199,6 @@ class SearchKeys:
             "splitter": {"cv": (cv_key, summarize(self._cv))},
             "scikit-learn setting": {
                 n: (fingerprint(v), summarize(v)) for n, v in settings.items()
-            },
-            "framework setting": {
-                f"{library}.{n}": (fingerprint(v), summarize(v))
-                for library, found in framework_settings(self._packages).items()
-                for n, v in found.items()
             },
             "declared dependency": declared,
             "version": version_table(self._packages, self._search.versions),
@@ -324,11 +315,14 @@ def _indices_key(indices: object) -> str:
 def _space_key(space: Mapping[str, Any]) -> str:
     """Key the parameters of a search; the names in a grid have no order."""
     return digest(
-        *(
-            f"{name}={_loose_key(unordered_grid(value))}"
-            for name, value in sorted(space.items())
-        )
+        *(f"{name}={_loose_key(_grid(value))}" for name, value in sorted(space.items()))
     )
+
+
+def _grid(value: object) -> object:
+    if isinstance(value, list):
+        return [_grid(item) for item in value]
+    return Keywords(value) if type(value) is dict else value
 
 
 def _loose_key(value: object) -> str:

@@ -157,7 +157,6 @@ class Verification:
         self._expected = Trace({}, {})
         self._values: dict[Place, str] = {}
         self._changeable: list[Place] = []
-        self._constants: dict[Place, object] = {}
         self._absent: list[Place] = []
         self._n_modules = 0
 
@@ -185,9 +184,7 @@ class Verification:
 
     def begin_fold(self) -> None:
         """Put back what earlier folds have changed."""
-        replaced = [p for p, v in self._constants.items() if look_up(p) is not v]
-        self._settle([*self._changeable, *replaced])
-        self._constants.update({place: look_up(place) for place in replaced})
+        self._settle(self._changeable)
         self._n_modules = len(sys.modules)
 
     def end_fold(self) -> None:
@@ -203,12 +200,7 @@ class Verification:
         there = [place for place in places if place[0] in sys.modules]
         self._absent += [place for place in places if place[0] not in sys.modules]
         self._settle(there, may_set=may_set)
-        for place in there:
-            value = look_up(place)
-            if is_constant(value):
-                self._constants[place] = value
-            else:
-                self._changeable.append(place)
+        self._changeable += [p for p in there if not is_constant(look_up(p))]
 
     def _check_sources(self, sources: Iterable[str]) -> None:
         for name in sources:

@@ -9,13 +9,17 @@ import itertools
 import sys
 import types
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .control_flow import Node, canonical
 from .encoding import PYTHON_ATOMS, encode_str, node
+from .reads import Import, chains_of, imports_of, unseen_of
 
 _NOISE = {"NOP", "CACHE", "EXTENDED_ARG", "RESUME", "NOT_TAKEN"}
+# How a call finds its method depends on whether the module was compiled with the
+# import of the name in it, as a script is and the cells of a notebook are not.
+_NOISE.add("PUSH_NULL")
 _JUMPS = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
 _JUMP_LABELS = {name.encode() + b" " for name in _JUMPS}
 _ENDS = {"RETURN_VALUE", "RAISE_VARARGS", "RERAISE"}
@@ -40,12 +44,34 @@ _NORMALISED_LIMIT = 4096
 
 
 class Code(NamedTuple):
-    """Bytecode without its layout, and what it reads from outside."""
+    """Bytecode without its layout, and what it reads from outside.
+
+    Attributes
+    ----------
+    key : bytes
+        What it does.
+    globals : frozenset of str
+        Names that it looks up.
+    attributes : frozenset of str
+        Names of all attributes that it mentions.
+    imports : frozenset of Import
+        What it imports.
+    chains : frozenset of tuple of str
+        Names that it reads, each with the attributes that follow directly, such as
+        ``("settings", "POWER")``. A name alone is used in another way.
+    texts : frozenset of str
+        Texts in it.
+    unseen : frozenset of str
+        What it calls that could reach any module or name.
+    """
 
     key: bytes
     globals: frozenset[str]
     attributes: frozenset[str]
-    imports: frozenset[tuple[int, str]]
+    imports: frozenset[Import]
+    chains: frozenset[tuple[str, ...]]
+    texts: frozenset[str]
+    unseen: frozenset[str]
 
 
 class _Instruction(NamedTuple):
@@ -67,16 +93,14 @@ def normalise(code: types.CodeType) -> Code:
 
 def _normalise(code: types.CodeType) -> Code:
     items = [item for item in dis.get_instructions(code) if item.opname not in _NOISE]
+    imports = imports_of(items)
+    bound = {local for entry in imports for local, _dotted in entry.bound}
     items = _without_body_noise(items)
-    reads, attributes, imports = set(), set(), set()
-    for position, item in enumerate(items):
-        if item.opname in _GLOBAL_READS:
-            reads.add(item.argval)
-        elif item.opname == "IMPORT_NAME":
-            level = items[position - 2].argval if position > 1 else 0
-            imports.add((level if isinstance(level, int) else 0, item.argval))
-        elif item.opcode in dis.hasname:
-            attributes.add(item.argval)
+    named = [item for item in items if item.opcode in dis.hasname]
+    reads = frozenset(item.argval for item in named if item.opname in _GLOBAL_READS)
+    attributes = frozenset(
+        item.argval for item in named if item.opname not in _GLOBAL_READS
+    )
     inner = [normalise(c) for c in code.co_consts if isinstance(c, types.CodeType)]
     arguments = code.co_argcount + code.co_kwonlyargcount
     arguments += bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
@@ -91,10 +115,23 @@ def _normalise(code: types.CodeType) -> Code:
     )
     return Code(
         key,
-        frozenset(reads.union(*(c.globals for c in inner))),
-        frozenset(attributes.union(*(c.attributes for c in inner))),
-        frozenset(imports.union(*(c.imports for c in inner))),
+        reads.union(*(c.globals for c in inner)),
+        attributes.union(*(c.attributes for c in inner)),
+        imports.union(*(c.imports for c in inner)),
+        chains_of(items, bound).union(*(c.chains for c in inner)),
+        _texts(code.co_consts).union(*(c.texts for c in inner)),
+        unseen_of(items).union(*(c.unseen for c in inner)),
     )
+
+
+def _texts(constants: Iterable[object]) -> frozenset[str]:
+    found = set[str]()
+    for value in constants:
+        if isinstance(value, str):
+            found.add(value)
+        elif isinstance(value, tuple | frozenset):
+            found |= _texts(value)
+    return frozenset(found)
 
 
 def _constant(value: object) -> bytes:
@@ -115,12 +152,8 @@ def _argument(item: dis.Instruction) -> bytes:
     if item.opcode in dis.hasconst or item.opname == "KW_NAMES":
         return _constant(item.argval)
     if item.opcode in dis.hasname:
-        # The low bits say whether a call follows.
-        bits = 3 if item.opname == "LOAD_SUPER_ATTR" else 1
-        flagged = item.opname in ("LOAD_GLOBAL", "LOAD_SUPER_ATTR") or (
-            item.opname == "LOAD_ATTR" and sys.version_info >= (3, 12)
-        )
-        low = (item.arg or 0) & bits if flagged else 0
+        # Its second bit says whether "super" has arguments.
+        low = (item.arg or 0) & 2 if item.opname == "LOAD_SUPER_ATTR" else 0
         return encode_str(item.argval) + b"%d" % low
     if item.opcode in dis.haslocal or item.opcode in dis.hasfree:
         return encode_str(item.argval)
@@ -140,7 +173,8 @@ def _simple_steps(item: dis.Instruction) -> Iterator[tuple[str, bytes]]:
         yield item.opname[half + 1 :], encode_str(item.argval[1])
     else:
         jump = item.opcode in dis.hasjrel or item.opcode in dis.hasjabs
-        yield item.opname, b"" if jump else _argument(item)
+        name = "LOAD_ATTR" if item.opname == "LOAD_METHOD" else item.opname
+        yield name, b"" if jump else _argument(item)
 
 
 def _without_body_noise(items: list[dis.Instruction]) -> list[dis.Instruction]:

@@ -5,6 +5,7 @@ reads: defaults, captured variables, globals, attributes of the user's modules, 
 source of modules it imports when it runs.
 """
 
+import contextlib
 import enum
 import types
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ from typing import Any
 from .bytecode import Code, normalise
 from .encoding import encode_str, node
 from .library_code import is_library, is_library_scope, resolves
-from .modules import encode_imports
+from .modules import (
+    MODULE_NOISE,
+    encode_imports,
+    encode_module_use,
+    warn_of_unseen,
+)
 from .python import Keywords
 from .walk import Walk
 
@@ -25,10 +31,6 @@ _CLASS_NOISE = frozenset(
     __annotations_cache__ __abstractmethods__ __slotnames__ _abc_impl __orig_bases__
     __parameters__ __type_params__ __dataclass_fields__ __dataclass_params__
     __match_args__ _sklearn_auto_wrap_output_keys""".split()  # noqa: SIM905 - a page of lines otherwise
-)
-_MODULE_NOISE = frozenset(
-    """__name__ __file__ __doc__ __package__ __loader__ __spec__ __builtins__
-    __cached__ __path__ __dict__""".split()  # noqa: SIM905 - likewise
 )
 
 
@@ -57,51 +59,54 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
             value = cell.cell_contents
         except ValueError:  # not assigned yet
             continue
-        label = f" -> closure variable '{name}'"
-        parts += encode_str(name), walk.child(label, value)
+        parts.append(encode_str(name))
+        if isinstance(value, types.ModuleType):
+            parts.append(encode_module_use(walk, value, _tails(code, name)))
+        else:
+            parts.append(walk.child(f" -> closure variable '{name}'", value))
     for name, value in sorted(vars(function).items()):
         parts += encode_str(name), walk.child(f" -> attribute '{name}'", value)
     if not library:
         parts += _encode_globals(walk, code, function.__globals__)
+        where = f"The function {function.__qualname__}"
+        warn_of_unseen(where, _unseen(code, function), function.__module__ or "")
     return node(b"function", parts)
 
 
 def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[bytes]:
     place = str(scope.get("__name__") or "")
-    for name in sorted(code.globals - _MODULE_NOISE):
+    for name in sorted(_names(code, scope) - MODULE_NOISE):
         if name not in scope:
             continue  # a builtin, or not defined
         yield encode_str(name)
         if isinstance(scope[name], types.ModuleType):
-            yield _encode_module_use(walk, scope[name], code.attributes, set())
+            yield encode_module_use(walk, scope[name], _tails(code, name))
         else:
             yield walk.member(place, name, f" -> global '{name}'", scope[name])
-    yield encode_imports(code, str(scope.get("__package__") or ""))
+    yield encode_imports(walk, code, str(scope.get("__package__") or ""))
 
 
-def _encode_module_use(
-    walk: Walk, module: types.ModuleType, attributes: frozenset[str], seen: set[int]
-) -> bytes:
-    """Key a module by name, and one of the user's by the attributes that code reads.
+def _names(code: Code, scope: dict[str, Any]) -> frozenset[str]:
+    """Return the globals that code reads, also by a text that is in it."""
+    by_text = code.globals & {"globals", "eval", "exec"} - scope.keys()
+    if not by_text:
+        return code.globals
+    texts = {text for text in code.texts if text.isidentifier()}
+    if by_text & {"eval", "exec"}:
+        for text in code.texts:
+            with contextlib.suppress(SyntaxError, ValueError):
+                texts |= normalise(compile(text, "text", "exec")).globals
+    return code.globals | texts
 
-    Which module an attribute is read from is not known without running the code, so
-    each module answers for every attribute name that the code mentions.
-    """
-    if is_library(module.__name__):
-        return walk.library(b"module", None, module.__name__)
-    if id(module) in seen:
-        return b"R"
-    seen.add(id(module))
-    parts = []
-    for name in sorted(attributes & (vars(module).keys() - _MODULE_NOISE)):
-        value = vars(module)[name]
-        parts.append(encode_str(name))
-        if isinstance(value, types.ModuleType):
-            parts.append(_encode_module_use(walk, value, attributes, seen))
-        else:
-            label = f" -> global '{module.__name__}.{name}'"
-            parts.append(walk.member(module.__name__, name, label, value))
-    return node(b"usermodule", parts)
+
+def _unseen(code: Code, function: types.FunctionType) -> frozenset[str]:
+    # A function of the user's may have the name of a builtin.
+    return code.unseen - function.__globals__.keys() | (code.unseen & {"import_module"})
+
+
+def _tails(code: Code, name: str) -> set[tuple[str, ...]]:
+    """Return what follows a name in code, () where it is used by itself."""
+    return {chain[1:] for chain in code.chains if chain[0] == name} or {()}
 
 
 def encode_class(walk: Walk, cls: type) -> bytes:

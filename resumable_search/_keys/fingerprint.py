@@ -116,6 +116,7 @@ def encoded(
     walk = Walk(handler_of, known)
     try:
         code = encode_cloned(walk, value) if cloned else walk.encode(value)
+        code = walk.finish(code)
     except Unkeyable as error:
         path = name + "".join(reversed(error.path))
         raise FingerprintError(_explain(path, error)) from error

@@ -5,10 +5,10 @@ itself (functions, the user's classes and instances): there the walk numbers wha
 meets.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from .encoding import ATOMS, encode_str, named
+from .encoding import ATOMS, encode_str, named, node
 from .library_code import library_class
 from .summaries import summarize
 
@@ -44,6 +44,11 @@ class Walk:
     packages : set of str
         Top-level names of the libraries whose classes, functions or modules the walk
         has reached.
+    module_values : dict of (str, str) to object
+        By name of the module and of the attribute: what the walk has reached in the
+        user's modules, or has found to be another than their source says.
+    memo : dict of str to object
+        What handlers want to look up only once in a walk.
     """
 
     def __init__(self, handler_of: HandlerOf, known: KnownParts | None = None) -> None:
@@ -57,6 +62,10 @@ class Walk:
         self._references = 0  # to a number; what holds one has no key of its own
         self._cycles = 0  # references to a value that is being walked
         self.packages: set[str] = set()
+        self.module_values: dict[tuple[str, str], object] = {}
+        self.memo: dict[str, Any] = {}
+        # By what they are of: parts that count once for the whole walk.
+        self._deferred: dict[Hashable, Callable[[Walk], bytes]] = {}
 
     def encode(self, value: object) -> bytes:
         """Encode a value."""
@@ -112,14 +121,26 @@ class Walk:
             self._roots[id(value)] = (value, result)
         return result
 
-    def n_numbered(self) -> int:
-        """Return how many values the walk has numbered since its last root."""
-        return len(self._numbers or ())
+    def defer(self, of: Hashable, encode: Callable[["Walk"], bytes]) -> None:
+        """Encode something that many values refer to, once, at the end of the walk.
 
-    def forget_numbers(self, n_kept: int) -> None:
-        """Take back the numbers of what an attempt that failed has walked."""
-        while self._numbers and len(self._numbers) > n_kept:
-            self._numbers.popitem()
+        Parameters
+        ----------
+        of : hashable
+            Tells what it is.
+        encode : callable
+            Encodes it. Also keeps it alive, so that no other object gets its id.
+        """
+        self._deferred.setdefault(of, encode)
+
+    def finish(self, code: bytes) -> bytes:
+        """Return the code of a value along with that of what it has deferred."""
+        parts: dict[Hashable, bytes] = {}
+        while len(parts) < len(self._deferred):
+            for of, encode in list(self._deferred.items()):
+                if of not in parts:
+                    parts[of] = encode(self)
+        return node(b"whole", [code, *sorted(parts.values())]) if parts else code
 
     def library(self, kind: bytes, module: str | None, qualname: str) -> bytes:
         """Encode what a library has by its name there."""
