@@ -92,7 +92,7 @@ def normalise(code: types.CodeType) -> Code:
 
 
 def _normalise(code: types.CodeType) -> Code:
-    items = [item for item in dis.get_instructions(code) if item.opname not in _NOISE]
+    items = [item for item in _instructions_of(code) if item.opname not in _NOISE]
     imports = imports_of(items)
     bound = {local for entry in imports for local, _dotted in entry.bound}
     items = _without_body_noise(items)
@@ -132,6 +132,15 @@ def _texts(constants: Iterable[object]) -> frozenset[str]:
         elif isinstance(value, tuple | frozenset):
             found |= _texts(value)
     return frozenset(found)
+
+
+def _instructions_of(code: types.CodeType) -> Iterator[dis.Instruction]:
+    """Disassemble code, with the names of keyword arguments that `dis` leaves out."""
+    for item in dis.get_instructions(code):
+        if item.opname == "KW_NAMES" and item.arg is not None:
+            yield item._replace(argval=code.co_consts[item.arg])
+        else:
+            yield item
 
 
 def _constant(value: object) -> bytes:

@@ -12,6 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from .bytecode import Code, normalise
+from .declared_parts import (
+    encode_annotations,
+    encode_enum_body,
+    encode_registrations,
+    metadata,
+)
 from .encoding import encode_str, node
 from .library_code import is_library, is_library_scope, resolves
 from .modules import (
@@ -68,6 +74,8 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
         parts += encode_str(name), walk.child(f" -> attribute '{name}'", value)
     if not library:
         parts += _encode_globals(walk, code, function.__globals__)
+        names = code.globals | code.attributes
+        parts += encode_annotations(walk, names, function.__globals__, code.globals)
         where = f"The function {function.__qualname__}"
         warn_of_unseen(where, _unseen(code, function), function.__module__ or "")
     return node(b"function", parts)
@@ -114,9 +122,10 @@ def encode_class(walk: Walk, cls: type) -> bytes:
     parts = [encode_str(cls.__name__), walk.child(" -> metaclass", type(cls))]
     parts += [walk.child(f" -> base {base.__name__}", base) for base in cls.__bases__]
     if issubclass(cls, enum.Enum):
-        for name, member in sorted(cls.__members__.items()):
-            label = f" -> member '{name}'"
-            parts += encode_str(name), walk.child(label, member.value)
+        parts += encode_enum_body(walk, cls)
+    if described := metadata(cls):
+        parts.append(walk.child(" -> metadata of its fields", described))
+    parts += encode_registrations(walk, cls)
     for name, value in sorted(_namespace(cls)):
         label, place = f" -> attribute '{name}'", f"{cls.__qualname__}.{name}"
         parts += encode_str(name), walk.member(cls.__module__, place, label, value)
