@@ -38,7 +38,7 @@ if typing.TYPE_CHECKING:
     from ._keys.relevance import register_irrelevant
     from ._plots.comparison import CandidateComparisonDisplay
     from ._plots.progress import SearchProgressDisplay
-    from ._results import read_results
+    from ._results import compare_searches, read_results
     from ._search import ResumableGridSearchCV, ResumableRandomizedSearchCV
 
 _MODULES = {
@@ -46,6 +46,7 @@ _MODULES = {
     "ResumableGridSearchCV": "._search",
     "ResumableRandomizedSearchCV": "._search",
     "SearchProgressDisplay": "._plots.progress",
+    "compare_searches": "._results",
     "read_results": "._results",
     "register_irrelevant": "._keys.relevance",
     "register_key": "._keys.fingerprint",
@@ -84,6 +85,7 @@ __all__ = [
     "WorkerDiedError",
     "WorkerError",
     "WorkerStartError",
+    "compare_searches",
     "fold_directory",
     "read_results",
     "register_irrelevant",

@@ -3,6 +3,7 @@
 import contextlib
 import numbers
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -29,6 +30,7 @@ from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
 from ._results import no_results, read_results
 from ._session import SearchSession
+from ._sklearn_compat.calls import is_run_by_library
 from ._sklearn_compat.results import complete_candidates, raise_if_all_failed
 from ._stopping import StopWatch
 from ._tensorboard import ready_logdir
@@ -167,7 +169,14 @@ class ResumableSearchMixin:
         """
         check_estimator(self.estimator, self.cv)  # type: ignore[attr-defined]
         metric = _compared_metric(self.refit)  # type: ignore[attr-defined]
-        session = SearchSession(self, X, y, self.checkpoint, metric)  # type: ignore[attr-defined]
+        session = SearchSession(
+            self,
+            X,
+            y,
+            self.checkpoint,  # type: ignore[attr-defined]
+            metric,
+            is_inner=is_run_by_library(sys._getframe(1)),
+        )
         stop = StopWatch(self.verbose)  # type: ignore[attr-defined]
         backend = CheckpointBackend(
             session,
@@ -237,6 +246,8 @@ class ResumableSearchMixin:
             # free for others.
             running.backend.close()
             running.session.close()
+        if self.verbose and (text := running.session.reuse_text()):  # type: ignore[attr-defined]
+            say(f"[resumable_search] {text}")
         if running.session.n_left_out:
             _warn_of_left_out(self, running.session)
         running.enter_refit()

@@ -310,3 +310,13 @@ class Resumption:
     n_failed: int
     n_left_out: int = 0
     search: int | None = None
+
+    def __repr__(self) -> str:
+        n_folds = self.n_resumed + self.n_run + self.n_left_out
+        parts = [f"{self.n_resumed} of {n_folds} folds resumed, {self.n_run} run"]
+        if self.n_failed:
+            parts.append(f"{self.n_failed} failed")
+        if self.n_left_out:
+            parts.append(f"{self.n_left_out} left out")
+        where = "no search" if self.search is None else f"search {self.search}"
+        return f"<Resumption: {', '.join(parts)} ({where} in {self.checkpoint})>"

@@ -11,6 +11,7 @@ import numpy as np
 from ._checkpoint.errors import damaged
 from ._checkpoint.locations import find_checkpoint
 from ._checkpoint.reader import CheckpointReader
+from ._checkpoint.relatives import Change, all_changes
 from ._checkpoint.rows import require_alike
 from ._exceptions import CheckpointError
 from ._keys.digests import fold_key
@@ -19,6 +20,7 @@ from ._records import CandidateRecord, FoldRecord, FoldState, SearchRecord
 __all__ = [
     "SearchView",
     "choose_search",
+    "compare_searches",
     "no_results",
     "read_results",
     "view_search",
@@ -255,3 +257,56 @@ def read_results(
         ) from exc
 
     return pd.DataFrame(results)
+
+
+def compare_searches(
+    first: int,
+    second: int,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> list[Change]:
+    """Say what is not the same in two searches of a checkpoint.
+
+    This is why the folds of one cannot be used for the other. Nothing is locked and
+    nothing is changed.
+
+    Parameters
+    ----------
+    first, second : int
+        Numbers of the searches, as ``resumable-search list`` shows them.
+
+    checkpoint : str or path-like, default=None
+        The file. ``None``: where a search without the parameter would keep it.
+
+    Returns
+    -------
+    changes : list of Change
+        Each has the attributes ``part``, ``name``, ``before``, ``after`` (short texts)
+        and ``remark``, and reads as a sentence with ``str``. Empty if the searches
+        differ by nothing but their candidates.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file or search, or it cannot be read.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.svm import SVC
+    >>> from resumable_search import ResumableGridSearchCV, compare_searches
+    >>> X, y = load_iris(return_X_y=True)
+    >>> for cv in (3, 5):
+    ...     search = ResumableGridSearchCV(SVC(), {"C": [1]}, cv=cv).fit(X, y)
+    >>> print(*compare_searches(1, 2))
+    splitter 'cv': 3 -> 5
+    """
+    path = find_checkpoint(checkpoint)
+    reader = CheckpointReader(path)
+    try:
+        searches = reader.searches()
+        old, new = (choose_search(searches, n, path) for n in (first, second))
+        details = reader.details(old.number), reader.details(new.number)
+    finally:
+        reader.close()
+    return all_changes(old, new, *details)

@@ -19,6 +19,7 @@ import numpy as np
 
 from ._declared import data_shape, dependencies
 from ._exceptions import FingerprintError
+from ._frameworks.settings import framework_settings
 from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
@@ -118,12 +119,14 @@ class SearchKeys:
         return versions
 
     def _versioned(self, found: Keyed) -> str:
-        """Return a key with what the versions of the libraries in it add."""
+        """Return a key with what versions and settings of the libraries in it add."""
         packages = found.packages
         self._packages |= packages
         part = self._version_parts.get(packages)
         if part is None:
             part = version_part(packages, self._search.versions)
+            if settings := framework_settings(packages):
+                part = digest(part, fingerprint(settings))
             self._version_parts[packages] = part
         return digest(found.key, part) if part else found.key
 
@@ -200,6 +203,15 @@ class SearchKeys:
             "scikit-learn setting": {
                 n: (fingerprint(v), summarize(v)) for n, v in settings.items()
             },
+            "framework setting": {
+                f"{library}.{n}": (fingerprint(v), summarize(v))
+                for library, found in framework_settings(self._packages).items()
+                for n, v in found.items()
+            },
+            "train scores": {
+                "": (str(call.return_train_score), _wanted(call.return_train_score))
+            },
+            "candidate parameters": {"": _names(call.parameters)},
             "declared dependency": declared,
             "version": version_table(self._packages, self._search.versions),
         }
@@ -310,6 +322,15 @@ def _indices_key(indices: object) -> str:
     if array.dtype.kind in "iu":
         return fingerprint(array.astype(np.int64))
     return fingerprint(array if array.dtype.kind == "b" else indices)
+
+
+def _wanted(wish: object) -> str:
+    return "wanted" if wish else "not wanted"
+
+
+def _names(parameters: Mapping[str, Any]) -> tuple[str, str]:
+    text = ", ".join(sorted(parameters)) or "none"
+    return digest(text), text
 
 
 def _space_key(space: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A search and its checkpoint: what is there, what is new, what came of it."""
 
+import dataclasses
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -12,11 +13,17 @@ from ._checkpoint.fold_folders import FoldFolders
 from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
 from ._checkpoint.reader import CheckpointReader
-from ._checkpoint.relatives import outdated_relatives, relative_text
+from ._checkpoint.relatives import (
+    Change,
+    nearest_relative,
+    outdated_relatives,
+    with_details,
+)
 from ._checkpoint.rows import require_alike
 from ._checkpoint.status_files import remove_status, write_status
 from ._checkpoint.store import CheckpointStore
 from ._declared import require_same_data
+from ._details import details_of
 from ._exceptions import (
     NothingReusedWarning,
     UntrustedScoresWarning,
@@ -44,8 +51,11 @@ __all__ = ["PlannedFold", "SearchSession"]
 
 _log = logging.getLogger(__name__)
 
-# Numbers of searches in a message.
+# Searches or changes in a message.
 _MOST_LISTED = 10
+
+# Changes of nothing but the data that this process was told of.
+_told_of_data: set[tuple[Path | None, str, tuple[str, ...]]] = set()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,11 +87,22 @@ class SearchSession:
         As given by the user.
     metric : str
         Name of the scorer by which candidates are compared.
+    is_inner : bool
+        Whether another fit runs this one.
     """
 
     def __init__(
-        self, search: Any, X: Any, y: Any, checkpoint: Any, metric: str = "score"
+        self,
+        search: Any,
+        X: Any,
+        y: Any,
+        checkpoint: Any,
+        metric: str = "score",
+        *,
+        is_inner: bool = False,
     ) -> None:
+        self._is_inner = is_inner
+        self._verbose = search.verbose
         self._checkpoint = checkpoint
         self._metric = metric
         self._store: CheckpointStore | None = None
@@ -95,7 +116,9 @@ class SearchSession:
         # Folds and refits whose saved files of before are gone then.
         self._cleared: set[str] = set()
         self._first_scores: dict[str, Score | None] = {}
-        self._relative: str | None = None
+        self._relative: tuple[SearchRecord, list[Change]] | None = None
+        self._details: dict[str, dict[str, tuple[str, str]]] = {}
+        self._why_not_all = ""
         self._old_versions = OldVersions()
         self.path: Path | None = None
         self._folders: FoldFolders | None = None
@@ -230,10 +253,43 @@ class SearchSession:
             for call, (key, split_key) in zip(calls, keys, strict=True)
         ]
         if self._relative is not None:
-            if not any(fold.result is not None for fold in planned):
-                warnings.warn(self._relative, NothingReusedWarning, stacklevel=2)
-            self._relative = None
+            self._say_why(any(fold.result is not None for fold in planned))
         return planned
+
+    def _say_why(self, is_reused: bool) -> None:
+        """Say what has changed since the search that is most like this one."""
+        assert self._relative is not None
+        other, found = self._relative
+        self._relative = None
+        if not found or (is_reused and not self._verbose):
+            return
+        old_details = self.store.details(other.number)
+        changes = with_details(found, old_details, self._details)
+        listed = "; ".join(map(str, changes[:_MOST_LISTED]))
+        if len(changes) > _MOST_LISTED:
+            listed += f"; and {len(changes) - _MOST_LISTED} more"
+        listed = f"since search {other.number}: {listed}"
+        if is_reused:
+            self._why_not_all = listed
+            return
+        warnings.warn(
+            f"Nothing was reused. The checkpoint {self.path} holds folds of a similar "
+            f"search, but these things have changed {listed}. All folds run. "
+            f"'resumable-search why {self.path} {other.number} {self._search_number}' "
+            "compares the two searches.",
+            NothingReusedWarning,
+            stacklevel=3,
+        )
+
+    def reuse_text(self) -> str:
+        """Say how much was reused and why not the rest; "" if there is nothing to."""
+        if not (self.n_resumed and self._n_run):
+            return ""
+        why = "the others are new, or had failed"
+        if self._why_not_all:
+            why = f"these things have changed {self._why_not_all}"
+        n_folds = self.n_resumed + self._n_run
+        return f"{self.n_resumed} of {n_folds} folds were reused; {why}."
 
     def _find(self, keys: set[str]) -> dict[str, dict[str, FoldRecord]]:
         """Return what may be reused of folds: key -> scorer -> record."""
@@ -295,10 +351,26 @@ class SearchSession:
         self._lock, self._key = lock, record.key
         others = self.store.searches()
         require_same_data(record, others)
+        record = dataclasses.replace(record, details=details_of(call))
         if self._resumes:
-            self._relative = relative_text(self.path, record, others)
+            self._find_relative(record, others)
         self._search_number = self.store.register(record)
         self._tell_of_outdated(outdated_relatives(record, others))
+
+    def _find_relative(
+        self, record: SearchRecord, others: Sequence[SearchRecord]
+    ) -> None:
+        found = nearest_relative(record, others, is_inner=self._is_inner)
+        if found is None:
+            return
+        other, changes = found
+        if other.run == record.run and all(c.part == "data" for c in changes):
+            # A loop over data sets: it is enough to hear of it once.
+            told = (self.path, record.estimator, tuple(c.name for c in changes))
+            if changes and told in _told_of_data:
+                return
+            _told_of_data.add(told)
+        self._relative, self._details = found, record.details
 
     def _tell_of_outdated(self, outdated: Sequence[SearchRecord]) -> None:
         """Warn, once in a checkpoint, of scores that are not used any more."""

@@ -17,6 +17,7 @@ from ._cli.listing import list_searches
 from ._cli.results import results
 from ._cli.status import status, watch
 from ._cli.upkeep import prune, verify
+from ._cli.why import why
 from ._exceptions import ResumableSearchError
 from ._texts import inert
 
@@ -65,7 +66,7 @@ def main() -> None:
 # A new command is added here, in the place where the help shall list it.
 for _command in (
     *(status, watch, dashboard),
-    *(results, errors, list_searches),
+    *(results, errors, list_searches, why),
     *(prune, verify),
 ):
     main.add_command(_command)

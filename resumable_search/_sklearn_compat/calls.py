@@ -1,6 +1,7 @@
 """What scikit-learn hands to joblib for each fold, taken apart."""
 
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,19 @@ def _unpack(
         caller=kwargs.get("caller"),
         callback_ctx=kwargs.get("callback_ctx"),
     )
+
+
+def is_run_by_library(caller: FrameType | None) -> bool:
+    """Say whether scikit-learn or joblib calls a fit, as in nested cross-validation.
+
+    Parameters
+    ----------
+    caller : frame or None
+        Of who calls it.
+    """
+    while caller is not None:
+        module = str(caller.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in ("sklearn", "joblib"):
+            return True
+        caller = caller.f_back
+    return False

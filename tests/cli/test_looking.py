@@ -346,3 +346,19 @@ def test_no_errors(cli, checkpoint):
     """Says so, and that is well."""
     text = cli("errors", checkpoint, "--search", 1).stdout
     assert text == "No fold of search 1 has failed.\n"
+
+
+def test_two_searches_are_compared_part_by_part(cli, checkpoint, log):
+    """What is not the same, in words or for other programs."""
+    search(checkpoint, log, [1.0, 2.0], cv=3)
+    assert cli("why", checkpoint, 1, 3).stdout == "splitter 'cv': 2 -> 3\n"
+    (change,) = json.loads(cli("why", checkpoint, 3, 1, "--json").stdout)
+    assert (change["part"], change["before"], change["after"]) == ("splitter", "3", "2")
+    assert "nothing but their candidates" in cli("why", checkpoint, 1, 1).stdout
+    assert "code of estimator" in cli("why", checkpoint, 1, 2).stdout
+
+
+def test_searches_to_compare_must_be_two_that_are_there(cli, checkpoint):
+    """Anything else says what is wrong."""
+    assert "A B" in cli("why", checkpoint, 1, code=2).stderr
+    assert "no search with the number 7" in cli("why", checkpoint, 1, 7, code=1).stderr

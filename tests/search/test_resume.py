@@ -1,5 +1,6 @@
 """What is shared with an earlier search is reused, the rest runs."""
 
+import textwrap
 import warnings
 
 import numpy as np
@@ -7,7 +8,12 @@ import pytest
 from scipy.stats import uniform
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    ShuffleSplit,
+    cross_val_score,
+)
 
 from resumable_search import (
     CheckpointLockedError,
@@ -249,6 +255,121 @@ def test_an_added_scorer_is_named(data, log, later_run):
         grid_search(log, scoring={"a": other_scorer, "b": random_scorer}).fit(*data)
 
 
+def test_no_warning_in_nested_cross_validation(data, log):
+    """Its searches are on many subsets of the same data, and that is no surprise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NothingReusedWarning)
+        cross_val_score(grid_search(log, refit=True), *data, cv=2)
+
+
+def test_a_change_is_named_in_the_same_process_too(data, log):
+    """The kernel of a notebook is one process, whatever was edited in it."""
+    grid_search(log).fit(*data)
+    with pytest.warns(NothingReusedWarning, match=r"'seconds': 0\.0 -> 0\.001"):
+        grid_search(log, estimator=fakes.Logged(log, seconds=0.001)).fit(*data)
+
+
+def test_a_loop_over_data_sets_hears_of_it_once(data, log):
+    """Each has other data, as intended."""
+    X, y = data
+    grid_search(log).fit(X, y)
+    with pytest.warns(NothingReusedWarning, match="data 'X': other content"):
+        grid_search(log).fit(X + 1, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NothingReusedWarning)
+        grid_search(log).fit(X + 2, y)
+
+
+def test_other_parameter_names_are_named(data, log):
+    """No candidate is one of before, and nothing else has changed."""
+    grid_search(log).fit(*data)
+    match = "candidate parameters: value -> seconds, value"
+    with pytest.warns(NothingReusedWarning, match=match):
+        grid_search(log, {"value": [1.0], "seconds": [0.001]}).fit(*data)
+
+
+def test_train_scores_that_are_wanted_now_are_named(data, log):
+    """They make all folds run."""
+    grid_search(log).fit(*data)
+    match = "train scores: not wanted -> wanted"
+    with pytest.warns(NothingReusedWarning, match=match):
+        grid_search(log, return_train_score=True).fit(*data)
+
+
+@pytest.mark.parametrize(
+    ("noise", "remark"), [(1e-12, "equal to 1e-6"), (1e-3, "differ by more")]
+)
+def test_data_of_the_same_shape_is_compared(data, log, later_run, noise, remark):
+    """Last bits of another processor are told from other data."""
+    X, y = data
+    grid_search(log).fit(X, y)
+    later_run()
+    with pytest.warns(NothingReusedWarning, match=remark):
+        grid_search(log).fit(X * (1 + noise), y)
+
+
+def test_a_list_in_another_order_is_named_as_that(data, log):
+    """As list(a_set) is, in each process in another one."""
+    words = ["the", "and", "of"]
+    grid_search(log, estimator=Words(log, words=words)).fit(*data)
+    with pytest.warns(NothingReusedWarning, match="the same items in another order"):
+        grid_search(log, estimator=Words(log, words=words[::-1])).fit(*data)
+
+
+class Words(fakes.Logged):
+    """Has a list for a parameter."""
+
+    def __init__(self, log="", value=1.0, words=None):
+        self.log, self.value, self.words = log, value, words
+        self.seconds = 0.0
+
+
+def test_an_edited_helper_is_named_by_name_and_file(data, log):
+    """Down to the global that one of its functions reads."""
+
+    def searched(source):
+        scope = {"__name__": "helpers"}
+        exec(compile(source, "helpers.py", "exec"), scope)
+        return grid_search(log, scoring=Scorer(scope["score"])).fit(*data)
+
+    source = """
+        FACTOR = 2
+        def double(x): return FACTOR * x
+        def score(estimator, X, y): return double(estimator.value)
+    """
+    searched(textwrap.dedent(source))
+    match = r"code 'FACTOR in helpers': 2 -> 3"
+    with pytest.warns(NothingReusedWarning, match=match):
+        searched(textwrap.dedent(source).replace("2", "3"))
+    match = r"code 'double in helpers': .*double \(helpers\.py, line 3\)"
+    with pytest.warns(NothingReusedWarning, match=match):
+        searched(textwrap.dedent(source).replace("FACTOR *", "1 + FACTOR *"))
+
+
+class Scorer:
+    """Scores by a function."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, estimator, X, y):
+        return self.function(estimator, X, y)
+
+
+def test_a_line_tells_how_much_was_reused_and_why_not_the_rest(data, log, capsys):
+    """Where progress is wanted at all."""
+    grid_search(log).fit(*data)
+    grid_search(log, {"value": [1.0, 2.0, 3.0]}, verbose=1).fit(*data)
+    assert "4 of 6 folds were reused; the others are new" in capsys.readouterr().out
+
+
+def test_the_account_of_a_fit_reads_as_a_sentence(data, log):
+    """Where nothing was printed."""
+    grid_search(log).fit(*data)
+    text = repr(grid_search(log).fit(*data).resumption)
+    assert "4 of 4 folds resumed, 0 run (search 1 in " in text
+
+
 def test_no_warning_for_another_estimator_or_a_grown_grid(data, log, later_run):
     """Only near relatives are worth a warning."""
     grid_search(log).fit(*data)
@@ -257,14 +378,6 @@ def test_no_warning_for_another_estimator_or_a_grown_grid(data, log, later_run):
         warnings.simplefilter("error", NothingReusedWarning)
         grid_search(log, estimator=fakes.RandomScore(log)).fit(*data)
         grid_search(log, {"value": [5.0]}).fit(*data)
-
-
-def test_no_warning_for_searches_of_the_same_run(data, log):
-    """Nested cross-validation searches on many subsets of the same data."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", NothingReusedWarning)
-        grid_search(log).fit(*data)
-        grid_search(log).fit(data[0] + 1, data[1])
 
 
 def test_reused_folds_of_other_versions_are_named(data, log):
