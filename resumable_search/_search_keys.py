@@ -25,6 +25,7 @@ from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
 from ._keys.summaries import summarize, table_of
 from ._records import KEY_RULES, CandidateRecord, SearchRecord
+from ._settings import numeric_settings
 from ._sklearn_compat.calls import FoldCall
 from ._sklearn_compat.estimators import (
     is_estimator_score,
@@ -172,7 +173,7 @@ class SearchKeys:
         """Find out what all folds have in common with one of them."""
         fit_params = call.shared.get("fit_params") or {}
         estimator_key = self.key_of(call.estimator, "estimator", cloned=True)
-        settings = score_settings()
+        settings, others = score_settings(), numeric_settings()
         kind = type(self._search).__name__
         declared = dependencies(self._search.depends_on, kind)
         self.family = digest(
@@ -182,6 +183,7 @@ class SearchKeys:
             self._data_key(call.y, "y"),
             *(f"{n}={self.key_of(v, n)}" for n, v in sorted(fit_params.items())),
             fingerprint(Keywords(settings), "sklearn.get_config()"),
+            fingerprint(Keywords(others), "settings"),
             *(key for key, _ in declared.values()),
         )
         self.scorers = self._scorer_keys(call)
@@ -203,6 +205,7 @@ class SearchKeys:
             "scikit-learn setting": {
                 n: (fingerprint(v), summarize(v)) for n, v in settings.items()
             },
+            "setting": {n: (fingerprint(v), summarize(v)) for n, v in others.items()},
             "framework setting": {
                 f"{library}.{n}": (fingerprint(v), summarize(v))
                 for library, found in framework_settings(self._packages).items()

@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 
-from resumable_search import _settings
+from resumable_search import ResumableGridSearchCV, _settings
 from tests.search.test_fold_seeds import scores
 
 
@@ -144,3 +145,17 @@ def test_all_settings_can_be_put_back():
     assert before
     _settings.put_back(dict(before))
     assert _settings.current() == before
+
+
+def test_scores_under_other_settings_are_not_reused(data):
+    """Where errors of numpy are raised a fold is another, and the same again there."""
+
+    def n_run():
+        search = ResumableGridSearchCV(DummyClassifier(), {}, cv=2)
+        return search.fit(*data).resumption.n_run
+
+    assert n_run() == 2
+    with np.errstate(over="raise"):
+        assert [n_run(), n_run()] == [2, 0]
+    with np.errstate(over="ignore"):
+        assert n_run() == 0
