@@ -15,14 +15,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ._declared import data_shape, dependencies
 from ._exceptions import FingerprintError
 from ._frameworks.settings import framework_settings
 from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
+from ._keys.indices import indices_key, number_of_samples
 from ._keys.summaries import summarize, table_of
 from ._records import KEY_RULES, CandidateRecord, SearchRecord
 from ._settings import numeric_settings
@@ -299,7 +298,9 @@ class SearchKeys:
                 self.n_candidates += call.n_candidates
             split = self._splits.get(call.split)
             if split is None:
-                split = digest(*map(_indices_key, (call.train, call.test)))
+                n_samples = number_of_samples(call.X)
+                parts = (call.train, call.test)
+                split = digest(*(indices_key(part, n_samples) for part in parts))
                 self._splits[call.split] = split
                 splits.append((self._round, call.split, split))
             # The folds of a candidate come one after the other.
@@ -317,14 +318,6 @@ class SearchKeys:
                 )
             keys.append((fold_key(self.family, self._candidate[1], split), split))
         return keys, candidates, splits
-
-
-def _indices_key(indices: object) -> str:
-    """Key one half of a split by the rows that it takes, whatever holds them."""
-    array = np.asarray(indices)
-    if array.dtype.kind in "iu":
-        return fingerprint(array.astype(np.int64))
-    return fingerprint(array if array.dtype.kind == "b" else indices)
 
 
 def _wanted(wish: object) -> str:

@@ -36,8 +36,7 @@ def _values(walk: Walk, array: Any) -> list[bytes]:
         parts.append(encode_arrow_array(walk, array.dictionary))
         return parts + _values(walk, array.indices)
     if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_boolean(kind):
-        zero = False if kinds.is_boolean(kind) else 0
-        zero = pa.scalar(zero, pa.int64()).cast(kind) if zero == 0 else zero
+        zero = pa.scalar(0, pa.int64()).cast(kind)
         filled = array.fill_null(zero).to_numpy(zero_copy_only=False)
         return [*parts, encode_array(walk, filled)]
     if kinds.is_temporal(kind) and kind.bit_width in (32, 64):

@@ -12,6 +12,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from .._sklearn_compat.estimators import KEPT_BY_CLONE
+from .._sklearn_compat.parameter_changes import without_usual
 from .encoding import encode_str, node
 from .handlers import has_own_key
 from .python import Keywords
@@ -63,7 +64,8 @@ def _encode_estimator(walk: Walk, value: Any) -> bytes:
     except Exception as error:
         raise Unkeyable(value, f"get_params(deep=False) failed ({error})") from error
     parts = [walk.encode(type(value))]
-    for name, parameter in sorted(counted(type(value), parameters).items()):
+    lasting = without_usual(value, counted(type(value), parameters))
+    for name, parameter in sorted(lasting.items()):
         parts += encode_str(name), walk.child(f"__{name}", parameter, encode_cloned)
     for name in KEPT_BY_CLONE:
         kept = getattr(value, "__dict__", {}).get(name)

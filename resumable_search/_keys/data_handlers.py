@@ -5,6 +5,7 @@ The classes are known by name: none of their packages is imported for a key.
 
 import fractions
 import pathlib
+import zoneinfo
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from .frames import (
 )
 from .polars_frames import encode_polars_frame, encode_polars_series
 from .sparse import encode_sparse
-from .values import encode_fraction, encode_memoryview, encode_path
+from .values import encode_fraction, encode_memoryview, encode_path, encode_zone
 from .walk import Handler
 
 #: By a class that a value's class derives from.
@@ -34,6 +35,7 @@ DATA_BASES: list[tuple[type, Handler]] = [
     (pathlib.PurePath, encode_path),
     (fractions.Fraction, encode_fraction),
     (memoryview, encode_memoryview),
+    (zoneinfo.ZoneInfo, encode_zone),
 ]
 #: By the package and name of a class that a value's class derives from.
 DATA_BY_NAME: list[tuple[str, str, Handler]] = [

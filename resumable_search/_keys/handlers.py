@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .._sklearn_compat.estimators import PASSTHROUGH
+from .._sklearn_compat.scorers import SCORER
 from .bytecode import normalise
 from .code import encode_class, encode_function
 from .data_handlers import DATA_BASES, DATA_BY_NAME
@@ -28,6 +29,7 @@ from .libraries import (
     encode_frozen,
     encode_passthrough,
     encode_requests,
+    encode_scorer,
     seed_sequence,
 )
 from .library_code import class_name, package_of
@@ -94,6 +96,7 @@ _BASES: list[tuple[type, tuple[Handler, bool]]] = [
 _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", "MetadataRequest", encode_requests),
     ("sklearn", PASSTHROUGH, encode_passthrough),
+    ("sklearn", SCORER, encode_scorer),
     ("scipy", "rv_frozen", encode_frozen),
     ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
     *DATA_BY_NAME,

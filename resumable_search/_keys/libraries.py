@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._sklearn_compat.estimators import metadata_request, requests_of
+from .._sklearn_compat.scorers import scorer_parts
 from .encoding import node
 from .python import Keywords
 from .walk import Handler, Walk
@@ -27,6 +28,16 @@ def encode_passthrough(walk: Walk, value: Any) -> bytes:
     # It calls the score method of the estimator, which has a key of its own.
     requests = walk.encode(metadata_request(value))
     return node(b"passthrough", (walk.encode(type(value)), requests))
+
+
+def encode_scorer(walk: Walk, value: Any) -> bytes:
+    """Key a scorer by what it scores with, whatever scikit-learn calls its parts."""
+    parts, attributes = scorer_parts(value)
+    parts["arguments"] = Keywords(parts["arguments"])
+    encoded = [walk.encode(type(value)), *walk.attributes(attributes)]
+    for name, part in parts.items():
+        encoded.append(walk.child(f" -> {name}", part))
+    return node(b"scorer", encoded)
 
 
 def encode_frozen(walk: Walk, value: Any) -> bytes:

@@ -134,7 +134,11 @@ def is_library_class(cls: type) -> bool:
 def class_name(cls: type) -> bytes:
     """Encode a class by name; the user's without the module, which may be a script."""
     if is_library_class(cls):
-        return named(b"library", cls.__module__, cls.__qualname__)
+        package = package_of(cls)
+        # Their modules have other names in NumPy 2 and pandas 3, as numpy.bool_ has.
+        module = package if package in ("numpy", "pandas") else cls.__module__
+        bool_ = (module, cls.__qualname__) == ("numpy", "bool")
+        return named(b"library", module, "bool_" if bool_ else cls.__qualname__)
     return named(b"user", None, cls.__qualname__.rpartition(".")[2])
 
 

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from .encoding import encode_bytes, encode_str, node
+from .instances import encode_instance
 from .library_code import is_library
 from .walk import Walk
 
@@ -21,6 +22,13 @@ def encode_fraction(walk: Walk, value: Any) -> bytes:
     """Key a fraction by its numerator and denominator."""
     parts = (type(value), value.numerator, value.denominator)
     return node(b"fraction", [walk.encode(part) for part in parts])
+
+
+def encode_zone(walk: Walk, value: Any) -> bytes:
+    """Key a time zone by its name; one that was read from a file has none."""
+    if value.key is None:
+        return encode_instance(walk, value)
+    return node(b"zone", (walk.encode(type(value)), encode_str(value.key)))
 
 
 def encode_memoryview(walk: Walk, value: memoryview) -> bytes:
