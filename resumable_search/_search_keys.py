@@ -22,6 +22,7 @@ from ._keys.candidates import CandidateKeys
 from ._keys.digests import digest, fold_key, refit_key
 from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
 from ._keys.indices import indices_key, number_of_samples
+from ._keys.relevance import unordered_grid
 from ._keys.summaries import summarize, table_of
 from ._records import KEY_RULES, CandidateRecord, SearchRecord
 from ._settings import numeric_settings
@@ -332,14 +333,11 @@ def _names(parameters: Mapping[str, Any]) -> tuple[str, str]:
 def _space_key(space: Mapping[str, Any]) -> str:
     """Key the parameters of a search; the names in a grid have no order."""
     return digest(
-        *(f"{name}={_loose_key(_grid(value))}" for name, value in sorted(space.items()))
+        *(
+            f"{name}={_loose_key(unordered_grid(value))}"
+            for name, value in sorted(space.items())
+        )
     )
-
-
-def _grid(value: object) -> object:
-    if isinstance(value, list):
-        return [_grid(item) for item in value]
-    return Keywords(value) if type(value) is dict else value
 
 
 def _loose_key(value: object) -> str:

@@ -15,6 +15,7 @@ and removed by the next one.
 """
 
 import contextlib
+import io
 import mmap
 import os
 import pickle
@@ -29,6 +30,8 @@ from typing import Any
 import cloudpickle
 from filelock import FileLock, Timeout
 
+from .._keys.held import find_global, name_of_global
+
 __all__ = ["Workspace", "dump", "forget_classes", "load"]
 
 _PREFIX = "resumable_search-"
@@ -38,10 +41,20 @@ _HEADER = struct.Struct("<QQ")  # length of the pickle, number of buffers
 _LENGTH = struct.Struct("<Q")
 
 
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    """Has a worker use the hidden generators, environment and streams of its own."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        place = name_of_global(obj)
+        return super().reducer_override(obj) if place is None else (find_global, place)
+
+
 def dump(value: object, path: Path) -> None:
     """Write `value` to `path`, its large buffers outside of the pickle."""
     buffers: list[pickle.PickleBuffer] = []
-    pickled = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    stream = io.BytesIO()
+    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
+    pickled = stream.getbuffer()
     views = [buffer.raw() for buffer in buffers]
     with path.open("wb") as file:
         file.write(_HEADER.pack(len(pickled), len(views)))

@@ -157,6 +157,7 @@ class Verification:
         self._expected = Trace({}, {})
         self._values: dict[Place, str] = {}
         self._changeable: list[Place] = []
+        self._constants: dict[Place, object] = {}
         self._absent: list[Place] = []
         self._n_modules = 0
 
@@ -184,7 +185,9 @@ class Verification:
 
     def begin_fold(self) -> None:
         """Put back what earlier folds have changed."""
-        self._settle(self._changeable)
+        replaced = [p for p, v in self._constants.items() if look_up(p) is not v]
+        self._settle([*self._changeable, *replaced])
+        self._constants.update({place: look_up(place) for place in replaced})
         self._n_modules = len(sys.modules)
 
     def end_fold(self) -> None:
@@ -200,7 +203,12 @@ class Verification:
         there = [place for place in places if place[0] in sys.modules]
         self._absent += [place for place in places if place[0] not in sys.modules]
         self._settle(there, may_set=may_set)
-        self._changeable += [p for p in there if not is_constant(look_up(p))]
+        for place in there:
+            value = look_up(place)
+            if is_constant(value):
+                self._constants[place] = value
+            else:
+                self._changeable.append(place)
 
     def _check_sources(self, sources: Iterable[str]) -> None:
         for name in sources:

@@ -26,10 +26,12 @@ from .instances import encode_instance
 from .keras_objects import encode_callback, encode_keras, is_keras
 from .libraries import (
     by_state,
+    encode_drawn,
     encode_frozen,
     encode_passthrough,
     encode_requests,
     encode_scorer,
+    encode_tree,
     seed_sequence,
 )
 from .library_code import class_name, package_of
@@ -47,6 +49,7 @@ from .python import (
     sequence,
     wrapper,
 )
+from .relevance import Drawn
 from .tensors import TENSORS_BY_NAME
 from .walk import Handler, Walk
 
@@ -59,6 +62,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     tuple: (sequence(b"tuple"), False),
     dict: (encode_dict, False),
     Keywords: (encode_keywords, False),
+    Drawn: (encode_drawn, False),
     set: (encode_set, False),
     frozenset: (encode_set, False),
     types.FunctionType: (encode_function, True),
@@ -74,6 +78,7 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     classmethod: (wrapper("__func__"), False),
     staticmethod: (wrapper("__func__"), False),
     random.Random: (by_state(lambda value: value.getstate()), False),
+    random.SystemRandom: (by_state(lambda _value: None), False),  # it has none
     np.random.RandomState: (by_state(lambda v: v.get_state(legacy=False)), False),
     np.random.Generator: (by_state(lambda value: value.bit_generator), False),
     np.random.SeedSequence: (by_state(lambda value: value.state), False),
@@ -97,8 +102,9 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", "MetadataRequest", encode_requests),
     ("sklearn", PASSTHROUGH, encode_passthrough),
     ("sklearn", SCORER, encode_scorer),
+    ("sklearn", "BinaryTree64", encode_tree),
+    ("sklearn", "BinaryTree32", encode_tree),
     ("scipy", "rv_frozen", encode_frozen),
-    ("scipy", "rv_generic", by_state(lambda value: value._updated_ctor_param())),
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,
     ("keras", "Callback", encode_callback),

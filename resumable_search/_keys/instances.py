@@ -6,13 +6,32 @@ from typing import Any
 import numpy as np
 
 from .encoding import named, node
+from .held import name_in_library, name_of_global
 from .library_code import is_library, resolves
 from .relevance import counted
 from .walk import Unkeyable, Walk
 
 
 def encode_instance(walk: Walk, value: Any) -> bytes:
-    """Key an instance by its class and the state that pickle would store."""
+    """Key an instance by its class and the state that pickle would store.
+
+    What has no such state counts by the name under which a library holds it.
+    """
+    place = name_of_global(value)
+    if place is not None:
+        return walk.library(b"global", *place)
+    n_before = walk.n_numbered()
+    try:
+        return _encode_by_state(walk, value)
+    except Unkeyable:
+        place = name_in_library(value)
+        if place is None:
+            raise
+        walk.forget_numbers(n_before)
+        return walk.library(b"global", *place)
+
+
+def _encode_by_state(walk: Walk, value: Any) -> bytes:
     try:
         special = copyreg.dispatch_table.get(type(value))
         reduced = special(value) if special else value.__reduce_ex__(4)

@@ -8,7 +8,9 @@ import numpy as np
 from .._sklearn_compat.estimators import metadata_request, requests_of
 from .._sklearn_compat.scorers import scorer_parts
 from .encoding import node
+from .held import name_of_global
 from .python import Keywords
+from .relevance import Drawn
 from .walk import Handler, Walk
 
 
@@ -40,6 +42,24 @@ def encode_scorer(walk: Walk, value: Any) -> bytes:
     return node(b"scorer", encoded)
 
 
+def encode_drawn(walk: Walk, value: Drawn) -> bytes:
+    """Key a distribution that a search draws from, without a generator of its own."""
+    frozen = value.distribution
+    parts = (frozen.dist._updated_ctor_param(), frozen.args, Keywords(frozen.kwds))
+    kinds = (walk.encode(type(frozen)), walk.encode(type(frozen.dist)))
+    return node(b"drawn", (*kinds, *(walk.encode(part) for part in parts)))
+
+
+def encode_tree(walk: Walk, value: Any) -> bytes:
+    """Key a tree of neighbours by its nodes, not by how often it was asked."""
+    *arrays, leaf_size, levels, nodes, _, _, _, _, metric, weights = (
+        value.__getstate__()
+    )
+    parts = [*map(np.asarray, arrays), leaf_size, levels, nodes, metric]
+    parts.append(None if weights is None else np.asarray(weights))
+    return node(b"tree", [walk.encode(part) for part in (type(value), *parts)])
+
+
 def encode_frozen(walk: Walk, value: Any) -> bytes:
     """Key a distribution by its arguments."""
     parts = [
@@ -52,6 +72,9 @@ def by_state(read: Callable[[Any], object]) -> Handler:
     """Give a handler that keys values by class and what `read` gives."""
 
     def encode(walk: Walk, value: Any) -> bytes:
+        place = name_of_global(value)
+        if place is not None:
+            return walk.library(b"global", *place)
         return node(b"state", (walk.encode(type(value)), walk.encode(read(value))))
 
     return encode

@@ -60,6 +60,7 @@ _KEYWORDS: dict[str, frozenset[str]] = {
     "sklearn": frozenset(
         {
             "_kwargs",
+            "cv_results_",
             "class_weight",
             "inv_kw_args",
             "kernel_params",
@@ -70,9 +71,28 @@ _KEYWORDS: dict[str, frozenset[str]] = {
             "transformer_weights",
         }
     ),
+    "resumable_search": frozenset({"cv_results_", "param_distributions", "param_grid"}),
     "lightgbm": frozenset({"_other_params"}),
     "xgboost": frozenset({"kwargs"}),
     "catboost": frozenset({"_init_params"}),
+}
+
+_GRIDS = frozenset({"param_distributions", "param_grid"})
+
+#: What a fit or a later use leaves behind and no prediction depends on: caches, times,
+#: numbers that a process gives to its objects.
+_NOISE: dict[str, frozenset[str]] = {
+    "sklearn": frozenset(
+        {
+            "_cached_dict",
+            "_n_threads",
+            "_sklearn_version",
+            "_stop_words_id",
+            "n_threads",
+            "refit_time_",
+        }
+    ),
+    "resumable_search": frozenset({"_resumption"}),
 }
 
 _registered: dict[type, frozenset[str]] = {}
@@ -133,10 +153,39 @@ def counted(cls: type, values: dict[str, Any]) -> dict[str, Any]:
     if not (dropped or keywords):
         return values
     return {
-        name: _without_order(value, dropped) if name in keywords else value
+        name: _meaning(name, value, dropped) if name in keywords else value
         for name, value in values.items()
         if name not in dropped
     }
+
+
+def _meaning(name: str, value: Any, dropped: frozenset[str]) -> Any:
+    if name == "cv_results_":
+        return {k: v for k, v in value.items() if not k.endswith("_time")}
+    if name in _GRIDS:
+        return unordered_grid(value)
+    return _without_order(value, dropped)
+
+
+class Drawn:
+    """A distribution that a search draws from with a generator of its own."""
+
+    def __init__(self, distribution: Any) -> None:
+        self.distribution = distribution
+
+
+def unordered_grid(value: object) -> object:
+    """Return a parameter grid, or several, as what counts of it."""
+    if isinstance(value, list):
+        return [unordered_grid(item) for item in value]
+    if type(value) is dict:
+        return Keywords({name: _drawn(item) for name, item in value.items()})
+    return value
+
+
+def _drawn(value: object) -> object:
+    names = {(package_of(base), base.__name__) for base in type(value).__mro__}
+    return Drawn(value) if ("scipy", "rv_frozen") in names else value
 
 
 def _without_order(value: Any, dropped: frozenset[str]) -> Any:
@@ -161,6 +210,9 @@ def _find_policy(cls: type) -> tuple[frozenset[str], frozenset[str]]:
     mentioned = set(_mentioned(cls))
     if hasattr(cls, "get_params"):
         dropped |= IRRELEVANT.get(package, frozenset()) - mentioned
+    packages = {package_of(base) for base in cls.__mro__}
+    for name in packages & _NOISE.keys():
+        dropped |= _NOISE[name]
     return frozenset(dropped), _KEYWORDS.get(package, frozenset()) - mentioned
 
 

@@ -10,6 +10,7 @@ its own. Two processes run the same if all their entries are equal.
 What travels within the pickle has no entry.
 """
 
+import contextlib
 import hashlib
 import sys
 import types
@@ -25,7 +26,7 @@ from .bytecode import normalise
 from .cloning import encode_cloned
 from .encoding import ATOMS, encode_str, named
 from .handlers import handler_of
-from .library_code import is_library, resolves
+from .library_code import is_library, is_library_scope, resolves
 from .modules import absolute_imports, changed_members, code_of, find_spec, source_keys
 from .summaries import summarize
 from .walk import Unkeyable, Walk
@@ -106,6 +107,8 @@ class _Tracer(Walk):
                 self.reached[place] = None
                 return named(b"place", *place)
         if isinstance(value, types.FunctionType):
+            if is_library_scope(value.__globals__):
+                return super().encode(value)
             package = str(value.__globals__.get("__package__") or "")
             self.imports.update(absolute_imports(normalise(value.__code__), package))
         elif isinstance(value, types.ModuleType):
@@ -235,25 +238,65 @@ def look_up(place: Place) -> Any:
 
 
 def put(place: Place, value: object) -> None:
-    """Set the value at a place.
+    """Set the value at a place, to one from `movable`.
 
     Raises
     ------
     AttributeError, TypeError
         If nothing can be set there.
     """
+    if isinstance(value, _Held):
+        value.give(look_up(place))
+        return
     owner, _, name = place[1].rpartition(".")
     setattr(look_up((place[0], owner)) if owner else sys.modules[place[0]], name, value)
 
 
 def movable(places: Iterable[Place]) -> dict[Place, Any]:
-    """Return the values at places, those that pickle does not store by that place."""
-    values = {place: look_up(place) for place in places}
-    return {
-        place: value
-        for place, value in values.items()
-        if value is not _MISSING and _place_of(value) != place
-    }
+    """Return what can be sent of the values at places.
+
+    That is the value itself, unless pickle stores it by this very name. Of a function,
+    it is what the function holds.
+    """
+    values: dict[Place, Any] = {}
+    for place in places:
+        value = look_up(place)
+        if value is _MISSING:
+            continue
+        if _place_of(value) != place:
+            values[place] = value
+        elif isinstance(value, types.FunctionType) and not is_constant(value):
+            values[place] = _Held.of(value)
+    return values
+
+
+class _Held(NamedTuple):
+    """What a function holds."""
+
+    defaults: tuple[Any, ...] | None
+    keyword_defaults: dict[str, Any] | None
+    variables: dict[str, Any]
+
+    @classmethod
+    def of(cls, function: types.FunctionType) -> "_Held":
+        """Return what a function holds, other than the functions that it wraps."""
+        variables = {
+            name: value
+            for name, value in _variables(function).items()
+            if not isinstance(value, types.FunctionType)
+        }
+        return cls(function.__defaults__, function.__kwdefaults__, variables)
+
+    def give(self, function: Any) -> None:
+        """Have another function hold it."""
+        function.__defaults__ = self.defaults
+        function.__kwdefaults__ = self.keyword_defaults
+        cells = dict(
+            zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        )
+        for name, value in self.variables.items():
+            if name in cells:
+                cells[name].cell_contents = value
 
 
 def is_constant(value: object) -> bool:
@@ -267,18 +310,23 @@ def is_constant(value: object) -> bool:
         return True
     if _place_of(value) is None:  # its globals are its own
         return False
-    cells = [cell.cell_contents for cell in value.__closure__ or () if _is_set(cell)]
-    parts = (value.__defaults__ or ()), (value.__kwdefaults__ or {}).values(), cells
-    values = (*parts[0], *parts[1], *parts[2], *vars(value).values())
-    return all(_place_of(held) is not None or is_constant(held) for held in values)
+    held = [
+        *(value.__defaults__ or ()),
+        *(value.__kwdefaults__ or {}).values(),
+        *_variables(value).values(),
+        *vars(value).values(),
+    ]
+    return all(_place_of(item) is not None or is_constant(item) for item in held)
 
 
-def _is_set(cell: types.CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - raises if there is nothing
-    except ValueError:
-        return False
-    return True
+def _variables(function: types.FunctionType) -> dict[str, Any]:
+    """Return the variables that a function captures, those that are set."""
+    variables = {}
+    names = function.__code__.co_freevars
+    for name, cell in zip(names, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):
+            variables[name] = cell.cell_contents
+    return variables
 
 
 def _place_of(value: object) -> Place | None:

@@ -210,7 +210,8 @@ def test_equal_values_made_twice_have_the_same_key(name):
     first = fingerprint(make())
     assert re.fullmatch("[0-9a-f]{32}", first)
     assert fingerprint(make()) == first
-    if name not in ("module", "lambda"):
+    # A copy of a distribution has a copy of NumPy's hidden generator.
+    if name not in ("module", "lambda", "frozen", "frozen 2", "distribution"):
         assert fingerprint(copy.deepcopy(make())) == first
 
 

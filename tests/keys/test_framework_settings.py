@@ -6,12 +6,21 @@ import subprocess
 import sys
 
 import pytest
+from sklearn.linear_model import Ridge
 
+from resumable_search import ResumableGridSearchCV
 from resumable_search._frameworks.settings import framework_settings
+from resumable_search._search_keys import SearchKeys
+from resumable_search.keras import KerasClassifier
 
 SCRIPT = """
 import json, sys
+from sklearn.linear_model import Ridge
+
+from resumable_search import ResumableGridSearchCV
 from resumable_search._frameworks.settings import framework_settings
+from resumable_search._search_keys import SearchKeys
+from resumable_search.keras import KerasClassifier
 packages = frozenset([sys.argv[1]])
 before = framework_settings(packages)
 assert not {"keras", "torch", "jax", "tensorflow"} & set(sys.modules)
@@ -99,3 +108,18 @@ def test_the_backend_of_keras_brings_its_own_settings(monkeypatch):
     found = framework_settings(frozenset({"keras"}))
     assert found.keys() == {"keras", "torch"}
     assert found["keras"]["backend"] == "torch"
+
+
+@pytest.mark.parametrize("variables", [("tensorflow", "tensorflow"), ("jax", "torch")])
+def test_settings_count_in_the_keys_of_what_reaches_a_framework(monkeypatch, variables):
+    """Another backend is another key for a Keras estimator, and not for another."""
+    monkeypatch.setitem(sys.modules, "keras", None)
+    keras_keys, other_keys = set(), set()
+    for backend in variables:
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+        search = ResumableGridSearchCV(KerasClassifier(None), {})
+        keys = SearchKeys(search, None, None)
+        keras_keys.add(keys.key_of(search.estimator, "estimator", cloned=True))
+        other_keys.add(keys.key_of(Ridge(), "estimator", cloned=True))
+    assert len(keras_keys) == len(set(variables))
+    assert len(other_keys) == 1

@@ -256,6 +256,12 @@ def test_each_fold_has_the_values_of_the_script(user):
 
         seen = []
         options = {"n": 0}
+        total = 0
+
+
+        def note(seen=[]):
+            seen.append(1)
+            return len(seen)
 
 
         class Counts(BaseEstimator):
@@ -264,35 +270,46 @@ def test_each_fold_has_the_values_of_the_script(user):
 
             def fit(self, X, y=None):
                 seen.append(1)
+                global total
+                total += 1
                 options["n"] += 1
-                return self
-
-            def score(self, X, y=None):
-                return float(len(seen) + 10 * options["n"])
-    """
-    counts = user.module("counts", text)
-    counts.seen.append(1)
-    scores, _ = ours(counts.Counts(), {"n": [1, 2, 3]}, n_jobs=1)
-    assert scores == [12.0, 12.0, 12.0]
-
-
-def test_a_default_that_a_fold_changes_is_new_in_the_next(user):
-    """Where a value cannot be put back, another worker runs the next fold."""
-    text = """
-        from sklearn.base import BaseEstimator
-
-        def note(seen=[]):
-            seen.append(1)
-            return len(seen)
-
-
-        class Counts(BaseEstimator):
-            def fit(self, X, y=None):
                 self.n_ = note()
                 return self
 
             def score(self, X, y=None):
-                return float(self.n_)
+                return len(seen) + 10.0 * options["n"] + 100 * self.n_ + 1000 * total
+    """
+    counts = user.module("counts", text)
+    counts.seen.append(1)
+    counts.note()
+    scores, _ = ours(counts.Counts(), {"n": [1, 2, 3]}, n_jobs=1)
+    assert scores == [1212.0, 1212.0, 1212.0]
+
+
+def test_a_value_that_cannot_be_put_back_is_new_in_a_new_worker(user):
+    """Another worker runs the next fold."""
+    text = """
+        from sklearn.base import BaseEstimator
+
+        class Stays:
+            def __init__(self):
+                self.n = 0
+
+            def __resumable_search_key__(self):
+                return self.n
+
+            def __reduce__(self):
+                raise TypeError("not to be sent")
+
+        stays = Stays()
+
+        class Counts(BaseEstimator):
+            def fit(self, X, y=None):
+                stays.n += 1
+                return self
+
+            def score(self, X, y=None):
+                return float(stays.n)
     """
     counts = user.module("counts", text)
     assert ours(counts.Counts(), n_jobs=1)[0] == [1.0]
