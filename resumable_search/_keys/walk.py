@@ -121,6 +121,15 @@ class Walk:
             self._roots[id(value)] = (value, result)
         return result
 
+    def n_numbered(self) -> int:
+        """Return how many values the walk has numbered since its last root."""
+        return len(self._numbers or ())
+
+    def forget_numbers(self, n_kept: int) -> None:
+        """Take back the numbers of what an attempt that failed has walked."""
+        while self._numbers and len(self._numbers) > n_kept:
+            self._numbers.popitem()
+
     def defer(self, of: Hashable, encode: Callable[["Walk"], bytes]) -> None:
         """Encode something that many values refer to, once, at the end of the walk.
 
