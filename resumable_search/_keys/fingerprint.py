@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from .._exceptions import FingerprintError
 from .cloning import encode_cloned
+from .depth import call_deeply
 from .digests import digest, fold_key, refit_key
 from .handlers import handler_of, has_fixed_key, register
 from .python import Keywords
@@ -113,19 +114,22 @@ def encoded(
     known: KnownParts | None = None,
 ) -> tuple[bytes, set[str]]:
     """Return what a value is encoded as, and the packages that it reaches."""
-    walk = Walk(handler_of, known)
-    try:
+
+    def encode() -> tuple[bytes, set[str]]:
+        walk = Walk(handler_of, known)
         code = encode_cloned(walk, value) if cloned else walk.encode(value)
-        code = walk.finish(code)
+        return walk.finish(code), walk.packages
+
+    try:
+        return call_deeply(encode)
     except Unkeyable as error:
         path = name + "".join(reversed(error.path))
         raise FingerprintError(_explain(path, error)) from error
     except RecursionError as error:
         raise FingerprintError(
-            f"The value of {name} must not be nested deeper than Python's recursion "
-            f"limit of {sys.getrecursionlimit()} allows. Got {summarize(value)}."
+            f"The value of {name} must not be nested so deeply that a walk over it "
+            f"takes more memory than there is. Got {summarize(value)}."
         ) from error
-    return code, walk.packages
 
 
 def _explain(path: str, error: Unkeyable) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from .._exceptions import FingerprintError
 from .bytecode import normalise
 from .cloning import encode_cloned
+from .depth import call_deeply
 from .encoding import ATOMS, encode_str, named
 from .handlers import handler_of
 from .library_code import is_library, is_library_scope, resolves
@@ -140,13 +141,19 @@ def trace(cloned: Iterable[object], whole: Iterable[object] = ()) -> Trace:
     whole : iterable of object
         What travels besides.
     """
-    walk = _Tracer()
-    try:
-        for value in cloned:
+    values = list(cloned), list(whole)
+
+    def encode() -> _Tracer:
+        walk = _Tracer()
+        for value in values[0]:
             encode_cloned(walk, value)
-        for value in whole:
+        for value in values[1]:
             walk.encode(value)
         walk.finish(b"")
+        return walk
+
+    try:
+        walk = call_deeply(encode)
     except (Unkeyable, RecursionError) as error:
         raise FingerprintError(f"What workers run has no key: {error}") from error
     parts: dict[Place, Part] = {}
@@ -221,8 +228,14 @@ def _part_of(place: Place) -> tuple[Part, _Tracer]:
     walk = _Tracer(place)
     if value is _MISSING:
         return Part(b"", "missing"), walk
+
+    def encode() -> bytes:
+        nonlocal walk
+        walk = _Tracer(place)
+        return walk.finish(walk.encode(value))
+
     try:
-        code = walk.finish(walk.encode(value))
+        code = call_deeply(encode)
     except (Unkeyable, RecursionError):
         return Part(b"", summarize(value)), walk
     key = hashlib.blake2b(code, digest_size=16).digest()
