@@ -25,6 +25,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn_compat.estimators import validate_data
+from .copies import check_copy, check_predictions
 from .inputs import first_sample, make_inputs
 from .targets import (
     ClassTargets,
@@ -269,6 +270,8 @@ class KerasEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has n
                     "function, and takes no parameters."
                 )
             model, source = clone_model(keras, self.model), "the given model"
+            check_copy(self.model, model)
+            check_predictions(self.model, model, sample)
         elif callable(self.model):
             model = self._call_function(keras, self.model, meta)
             function_name = getattr(self.model, "__name__", repr(self.model))

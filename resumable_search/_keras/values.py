@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .copies import check_copy
+
 __all__ = [
     "clone_model",
     "fresh_callbacks",
@@ -121,6 +123,12 @@ def fresh_values(keras: Any, values: dict[str, Any]) -> dict[str, Any]:
 
 def _fresh(keras: Any, value: Any) -> Any:
     """Copy one Keras object: as new, but with the weights that a layer has."""
+    copied = _copied(keras, value)
+    check_copy(value, copied)
+    return copied
+
+
+def _copied(keras: Any, value: Any) -> Any:
     try:
         if is_model(value):
             return clone_model(keras, value)
