@@ -7,19 +7,27 @@ source of modules it imports when it runs.
 
 import contextlib
 import enum
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
 from .bytecode import Code, normalise
 from .declared_parts import (
+    READS_ANNOTATIONS,
     encode_annotations,
     encode_enum_body,
     encode_registrations,
     metadata,
 )
 from .encoding import encode_str, node
-from .library_code import is_library, is_library_scope, resolves
+from .library_code import (
+    is_library,
+    is_library_scope,
+    library_class,
+    package_of,
+    resolves,
+)
 from .modules import (
     MODULE_NOISE,
     encode_imports,
@@ -27,7 +35,8 @@ from .modules import (
     warn_of_unseen,
 )
 from .python import Keywords
-from .walk import Walk
+from .summaries import summarize
+from .walk import Unkeyable, Walk
 
 # What the interpreter, sklearn and dataclasses add to a class, or what cannot
 # matter for a score. A dataclass's fields are in its generated __init__.
@@ -37,6 +46,16 @@ _CLASS_NOISE = frozenset(
     __annotations_cache__ __abstractmethods__ __slotnames__ _abc_impl __orig_bases__
     __parameters__ __type_params__ __dataclass_fields__ __dataclass_params__
     __match_args__ _sklearn_auto_wrap_output_keys""".split()  # noqa: SIM905 - a page of lines otherwise
+)
+
+
+# Libraries whose base classes and metaclasses do nothing with type hints.
+_BLIND_TO_HINTS = frozenset(
+    {
+        *(sys.stdlib_module_names - {"typing"}),
+        *("sklearn", "numpy", "scipy", "pandas", "keras", "tensorflow", "torch"),
+        *("skorch", "scikeras", "resumable_search", "xgboost", "lightgbm", "catboost"),
+    }
 )
 
 
@@ -126,10 +145,40 @@ def encode_class(walk: Walk, cls: type) -> bytes:
     if described := metadata(cls):
         parts.append(walk.child(" -> metadata of its fields", described))
     parts += encode_registrations(walk, cls)
+    if _may_read_hints(cls):
+        parts += _hints(walk, cls)
     for name, value in sorted(_namespace(cls)):
         label, place = f" -> attribute '{name}'", f"{cls.__qualname__}.{name}"
         parts += encode_str(name), walk.member(cls.__module__, place, label, value)
     return node(b"class", parts)
+
+
+def _may_read_hints(cls: type) -> bool:
+    """Say whether a class, or what a library has made of it, may read its hints."""
+    if package_of(type(cls)) not in _BLIND_TO_HINTS and type(cls) is not type:
+        return True
+    for base in cls.__mro__:
+        if library_class(base) is not None:
+            if package_of(base) not in _BLIND_TO_HINTS:
+                return True
+            continue
+        for value in vars(base).values():
+            function = getattr(value, "__func__", getattr(value, "fget", value))
+            if isinstance(function, types.FunctionType):
+                code = normalise(function.__code__)
+                if (code.globals | code.attributes) & READS_ANNOTATIONS:
+                    return True
+    return False
+
+
+def _hints(walk: Walk, cls: type) -> Iterator[bytes]:
+    hints = vars(cls).get("__annotations__")
+    for name, hint in (hints or {}).items():
+        yield encode_str(name)
+        try:
+            yield walk.encode(hint)
+        except Unkeyable:  # a type variable, say
+            yield encode_str(summarize(hint))
 
 
 def _namespace(cls: type) -> Iterator[tuple[str, object]]:

@@ -14,10 +14,16 @@ from typing import Any
 from .encoding import encode_str
 from .walk import Walk
 
-__all__ = ["encode_annotations", "encode_enum_body", "encode_registrations", "metadata"]
+__all__ = [
+    "READS_ANNOTATIONS",
+    "encode_annotations",
+    "encode_enum_body",
+    "encode_registrations",
+    "metadata",
+]
 
 #: Code that mentions one of these may read annotations.
-_READS_ANNOTATIONS = frozenset(
+READS_ANNOTATIONS = frozenset(
     {
         *("__annotations__", "get_type_hints", "get_annotations", "signature"),
         *("type_hints", "getfullargspec"),
@@ -73,7 +79,7 @@ def encode_annotations(
     own : frozenset of str
         Those of them that it reads.
     """
-    if not names & _READS_ANNOTATIONS:
+    if not names & READS_ANNOTATIONS:
         return
     for name in sorted(own & scope.keys()):
         value = scope[name]
