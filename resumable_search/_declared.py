@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ._checkpoint.relatives import about_equal
 from ._keys.digests import digest
 from ._keys.summaries import summarize
 from ._records import SearchRecord
@@ -13,6 +14,9 @@ from ._records import SearchRecord
 __all__ = ["data_shape", "dependencies", "require_same_data"]
 
 _CHUNK_BYTES = 1 << 20
+
+# Far more than what other processors or float32 make of the same data.
+_ALIKE = 1e-3
 
 
 def dependencies(
@@ -82,14 +86,27 @@ def data_shape(value: Any) -> str:
     return f"{type(value).__name__} of {len(value)}"
 
 
-def require_same_data(search: SearchRecord, others: Sequence[SearchRecord]) -> None:
-    """Refuse a name for the data that other data had before.
+def require_same_data(
+    search: SearchRecord,
+    others: Sequence[SearchRecord],
+    details: Callable[[int], dict[str, dict[str, tuple[str, str]]]],
+) -> None:
+    """Refuse a name for the data that other data had before, where that can be seen.
+
+    Parameters
+    ----------
+    search : SearchRecord
+        The one that starts.
+    others : sequence of SearchRecord
+        All in the checkpoint, the newest first.
+    details : callable
+        Returns the details of a search by its number.
 
     Raises
     ------
     ValueError
         If a search in the checkpoint used the same ``data_key`` for data of another
-        type, shape or dtype.
+        type, shape or dtype, or with clearly other values.
     """
     now = search.parts.get("data", {})
     if "data_key" not in now:
@@ -98,12 +115,18 @@ def require_same_data(search: SearchRecord, others: Sequence[SearchRecord]) -> N
         then = other.parts.get("data", {})
         if then.get("data_key") != now["data_key"]:
             continue
+        samples = details(other.number).get("sample", {})
         for name in ("X", "y"):
-            if then[name][1] != now[name][1]:
+            had, has = (t.get(name, ("", "?"))[1] for t in (then, now))
+            old, new = samples.get(name), search.details.get("sample", {}).get(name)
+            if had == has and old and new and not about_equal(old[1], new[1], _ALIKE):
+                had = "clearly other values"
+            if had != has:
                 raise ValueError(
                     f"The 'data_key' parameter of {search.kind} must be a name for "
                     f"one set of data. Got {now['data_key'][1]} with {name} as "
-                    f"{now[name][1]}, but search {other.number} in the checkpoint had "
-                    f"{then[name][1]} under that name. Give other data another name, "
-                    "or leave 'data_key' out."
+                    f"{has}, but search {other.number} in the checkpoint had {had} "
+                    "under that name. Give other data another name, or leave "
+                    "'data_key' out."
                 )
+        return  # the others were compared with it

@@ -80,6 +80,8 @@ class SearchKeys:
         The search.
     X, y : array-like
         What was given to ``fit``.
+    data_key : str or None
+        The user's name for the data, which counts instead of it.
 
     Attributes
     ----------
@@ -93,8 +95,11 @@ class SearchKeys:
         Number of candidates in the calls of evaluate_candidates so far.
     """
 
-    def __init__(self, search: Any, X: Any, y: Any) -> None:
+    def __init__(
+        self, search: Any, X: Any, y: Any, data_key: str | None = None
+    ) -> None:
         self._search = search
+        self._given_data_key = data_key
         self._cv = search.cv
         self._X, self._y = X, y
         self._known: dict[tuple[int, bool], tuple[Any, str]] = {}
@@ -133,7 +138,7 @@ class SearchKeys:
 
     def _data_key(self, value: object, name: str) -> str:
         """Key X or y, by the user's name for the data where there is one."""
-        given = self._search.data_key
+        given = self._given_data_key
         if given is None or value is None:
             return self.key_of(value, name)
         return digest("data_key", given, name)
@@ -238,7 +243,7 @@ class SearchKeys:
         )
 
     def _data_table(self, call: FoldCall) -> dict[str, tuple[str, str]]:
-        given = self._search.data_key
+        given = self._given_data_key
         if given is None:
             values = {"X": call.X, "y": call.y}
             return {n: (self.key_of(v, n), summarize(v)) for n, v in values.items()}

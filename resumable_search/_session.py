@@ -109,7 +109,8 @@ class SearchSession:
         self._lock: SearchLock | None = None
         self._key = ""
         self._search_number = 0
-        self._keys = SearchKeys(search, X, y)
+        # The name is of all the data; another fit hands on parts of it, or more.
+        self._keys = SearchKeys(search, X, y, None if is_inner else search.data_key)
         self._resumes = search.resume
         # Folds that this fit has run, where those of before do not count.
         self._renewed: set[str] = set()
@@ -350,8 +351,8 @@ class SearchSession:
         lock.acquire()
         self._lock, self._key = lock, record.key
         others = self.store.searches()
-        require_same_data(record, others)
         record = dataclasses.replace(record, details=details_of(call))
+        require_same_data(record, others, self.store.details)
         if self._resumes:
             self._find_relative(record, others)
         self._search_number = self.store.register(record)

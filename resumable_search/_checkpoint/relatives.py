@@ -9,6 +9,7 @@ from .._records import SearchRecord
 
 __all__ = [
     "Change",
+    "about_equal",
     "all_changes",
     "changes",
     "nearest_relative",
@@ -185,7 +186,7 @@ def _remark(change: Change, old: Table, new: Table) -> str:
     if change.part == "data" and change.before == change.after:
         was, now = (t.get("sample", {}).get(change.name) for t in (old, new))
         if was is not None and now is not None:
-            if _are_about_equal(was[1], now[1]):
+            if about_equal(was[1], now[1]):
                 return (
                     "equal to 1e-6 as far as a sample tells, as from another "
                     "processor; 'data_key' lets it count as the same"
@@ -194,26 +195,26 @@ def _remark(change: Change, old: Table, new: Table) -> str:
     return ""
 
 
-def _are_about_equal(one: str, other: str) -> bool:
+def about_equal(one: str, other: str, tolerance: float = _ABOUT_EQUAL) -> bool:
     """Compare two samples, which may come from a stranger's file."""
     try:
         (values, sums, sizes), (values_2, sums_2, _) = map(json.loads, (one, other))
         scale = max(sum(sizes) / max(len(values), 1), 1e-300)
         return all(
-            _is_near(a, b, max(abs(a), abs(b)), scale * 1e-6)
+            _is_near(a, b, max(abs(a), abs(b), scale * 1e-3), tolerance)
             for a, b in zip(values, values_2, strict=True)
         ) and all(
-            _is_near(a, b, size, 0.0)
+            _is_near(a, b, size, tolerance)
             for a, b, size in zip(sums, sums_2, sizes, strict=True)
         )
     except (ValueError, TypeError):
         return False
 
 
-def _is_near(a: float, b: float, size: float, least: float) -> bool:
+def _is_near(a: float, b: float, size: float, tolerance: float) -> bool:
     if math.isnan(a) or math.isnan(b):
         return math.isnan(a) and math.isnan(b)
-    return a == b or abs(a - b) <= _ABOUT_EQUAL * max(size, least)
+    return a == b or abs(a - b) <= tolerance * size
 
 
 def _estimator_class(search: SearchRecord) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 
 from resumable_search import (
     ResumableGridSearchCV,
@@ -140,6 +140,21 @@ def test_a_data_key_for_other_data_is_an_error(data, log):
     with pytest.raises(ValueError, match=match):
         grid_search(log, data_key="spot").fit(np.c_[X, y], y)
     assert len(fakes.fits(log)) == 4
+
+
+def test_a_data_key_for_clearly_other_values_is_an_error(data, log):
+    """Of the same shape, such as another half of the data."""
+    X, y = data
+    grid_search(log, data_key="spot").fit(X[:6], y[:6])
+    with pytest.raises(ValueError, match="had clearly other values under that name"):
+        grid_search(log, data_key="spot").fit(X[6:], y[6:])
+
+
+def test_a_data_key_does_not_count_inside_another_fit(data, log):
+    """Cross-validation hands on parts of the data, and each is other data."""
+    search = grid_search(log, refit=True, data_key="spot")
+    cross_val_score(search, *data, cv=KFold(2))
+    assert len(fakes.fits(log)) == 2 * (4 + 1)
 
 
 # ---------------------------------------------------------------------------
