@@ -151,15 +151,6 @@ class Walk:
                     parts[of] = encode(self)
         return node(b"whole", [code, *sorted(parts.values())]) if parts else code
 
-    def n_numbered(self) -> int:
-        """Return how many values the walk has numbered since its last root."""
-        return len(self._numbers or ())
-
-    def forget_numbers(self, n_kept: int) -> None:
-        """Take back the numbers of what an attempt that failed has walked."""
-        while self._numbers and len(self._numbers) > n_kept:
-            self._numbers.popitem()
-
     def library(self, kind: bytes, module: str | None, qualname: str) -> bytes:
         """Encode what a library has by its name there."""
         self.packages.add((module or qualname).partition(".")[0])
