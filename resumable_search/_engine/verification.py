@@ -124,13 +124,21 @@ class ImportedFiles:
     """The files of the user's modules, as they were when a worker imported them."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        # What a worker starts with is not the user's.
+        self._names = set(sys.modules)
+        self._libraries: set[str] = set()
         self._files: dict[str, tuple[str, bytes | None]] = {}
 
     def note(self) -> None:
         """Note what has been imported since the last time."""
         for name in sys.modules.keys() - self._names:
             self._names.add(name)
+            package = name.partition(".")[0]
+            if package in self._libraries:
+                continue
+            if hasattr(sys.modules.get(package), "__file__") and is_library(package):
+                self._libraries.add(package)
+                continue
             file = getattr(sys.modules.get(name), "__file__", None)
             if isinstance(file, str) and not is_library(name):
                 self._files[name] = file, file_digest(file)
