@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import cloudpickle
 
+from .._keys.encoding import ATOMS
 from .._keys.library_code import is_library
 from .._keys.trace import (
     Place,
@@ -167,7 +168,11 @@ class Verification:
         self._changeable: list[Place] = []
         self._constants: dict[Place, object] = {}
         self._absent: list[Place] = []
+        # Objects that came from the parent. Those of a class or function that came
+        # with its definition go with the other objects of the same fold.
+        self._sent: list[Place] = []
         self._n_modules = 0
+        self._has_begun = False
 
     def add(self, code: ExpectedCode) -> None:
         """Import and check what a search, or one candidate of it, is going to run.
@@ -192,7 +197,10 @@ class Verification:
         self._check_sources(sources)
 
     def begin_fold(self) -> None:
-        """Put back what earlier folds have changed."""
+        """Put back what earlier folds have changed, before other objects are loaded."""
+        self._is_new &= not self._has_begun
+        self._has_begun = True
+        self._set(self._sent)
         replaced = [p for p, v in self._constants.items() if look_up(p) is not v]
         self._settle([*self._changeable, *replaced])
         self._constants.update({place: look_up(place) for place in replaced})
@@ -205,7 +213,6 @@ class Verification:
             absent, self._absent = self._absent, []
             self._check(absent, may_set=False)
             self._check_sources(self._expected.sources)
-        self._is_new = False
 
     def _check(self, places: list[Place], *, may_set: bool = True) -> None:
         there = [place for place in places if place[0] in sys.modules]
@@ -213,6 +220,8 @@ class Verification:
         self._settle(there, may_set=may_set)
         for place in there:
             value = look_up(place)
+            if place in self._sent:
+                continue
             if is_constant(value):
                 self._constants[place] = value
             else:
@@ -232,6 +241,7 @@ class Verification:
         different = self._different(places)
         if different and may_set:
             self._set(different)
+            self._sent += [p for p in different if type(look_up(p)) not in ATOMS]
             different = self._different(places)
         if different:
             self._refuse([self._text(place) for place in different])

@@ -53,7 +53,7 @@ from .aftermath import undone
 from .contexts import Context
 from .fold_settings import FoldSettings
 from .frames import write_frame
-from .shipping import load
+from .shipping import forget_classes, load
 from .verification import ImportedFiles, OtherCodeError, Verification
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
@@ -132,6 +132,7 @@ class _FoldRunner:
             with _warnings_into(caught):
                 context = self._opened(context_path)
                 self._settings.begin()
+                forget_classes()
                 self._verification.begin_fold()
                 objects = context.fresh_objects()
                 data, split = context.data(), context.split(split_path)
@@ -141,11 +142,11 @@ class _FoldRunner:
                 warnings.filters[:] = context.warning_filters  # type: ignore[index]
                 self._settings.begin()
                 _seeds.seed_generators(seed)
+                self._has_run = True
                 with _folds.run(fold), undone(), self._settings.in_fold():
                     result, failed = run_fold(
                         objects, data, split, parameters, progress, position
                     )
-                self._has_run = True
                 self._verification.end_fold()
         except OtherCodeError as exc:
             return exc.verdict, _pickled(exc.text)

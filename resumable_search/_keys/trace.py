@@ -238,6 +238,8 @@ def _part_of(place: Place) -> tuple[Part, _Tracer]:
         code = call_deeply(encode)
     except (Unkeyable, RecursionError):
         return Part(b"", summarize(value)), walk
+    # What travels here is set there, even if it does the same: objects may be of it.
+    code += b"own" if _place_of(value) == place else b""
     key = hashlib.blake2b(code, digest_size=16).digest()
     return Part(key, summarize(value)), walk
 

@@ -249,6 +249,34 @@ def test_what_only_a_candidate_reaches_is_given_to_workers(config, models, user)
     assert ours(calls.Calls(), grid)[0] == theirs(calls.Calls(), grid) == [3.0, 7.0]
 
 
+def test_a_class_set_in_a_module_is_that_of_other_objects(user):
+    """What comes to a fold in several ways has one class there."""
+    text = """
+        from sklearn.base import BaseEstimator
+
+        class Size:
+            pass
+
+        class Asks(BaseEstimator):
+            def __init__(self, size=None, n=0):
+                self.size = size
+                self.n = n
+
+            def fit(self, X, y=None):
+                return self
+
+            def score(self, X, y=None):
+                return float(isinstance(self.size, Size))
+    """
+    asks = user.module("asks", text)
+
+    class Size:
+        pass
+
+    asks.Size = Size
+    assert ours(asks.Asks(Size()), {"n": [0, 1]}, n_jobs=1)[0] == [1.0, 1.0]
+
+
 def test_each_fold_has_the_values_of_the_script(user):
     """What a fold does to an object in a module is not there in the next fold."""
     text = """
