@@ -20,6 +20,7 @@ from .._sklearn_compat.estimators import PASSTHROUGH
 from .._sklearn_compat.scorers import SCORER
 from .bytecode import normalise
 from .code import encode_class, encode_function
+from .compiled import COMPILED_BY_NAME
 from .data_handlers import DATA_BASES, DATA_BY_NAME
 from .encoding import ATOMS, node
 from .instances import encode_instance
@@ -107,6 +108,7 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     ("scipy", "rv_frozen", encode_frozen),
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,
+    *COMPILED_BY_NAME,
     ("keras", "Callback", encode_callback),
 ]
 
