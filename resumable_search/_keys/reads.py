@@ -41,7 +41,7 @@ def imports_of(items: Sequence[Instruction]) -> frozenset[Import]:
         if item.opname == "IMPORT_NAME":
             found.add(_statement(items, position))
         elif _is_lookup(item, _IMPORTERS) or _is_sys_modules(items, position):
-            name = _text(items, position + 1)
+            name = _text(items, _after_get(items, position + 1))
             if name is not None:
                 package = _text(items, position + 2) if name.startswith(".") else None
                 bare = name.lstrip(".")
@@ -143,17 +143,22 @@ def unseen_of(items: Sequence[Instruction]) -> frozenset[str]:
             if not _is_called_with_text(items, position + 1):
                 found.add(item.argval)
         elif _is_sys_modules(items, position):
-            if _text(items, position + 1) is None:
+            asked = items[position + 1 : position + 2]
+            is_test = bool(asked) and asked[0].opname == "CONTAINS_OP"
+            if not is_test and _text(items, _after_get(items, position + 1)) is None:
                 found.add("sys.modules")
         elif item.opname in _LOADS_NAME and item.argval == "globals":
             after = position + 1
             while after < len(items) and items[after].opname in ("PRECALL", "CALL"):
                 after += 1
-            if _attributes(items[after : after + 1], 0) == ("get",):
-                after += 1
-            if _text(items, after) is None:
+            if _text(items, _after_get(items, after)) is None:
                 found.add("globals")
     return frozenset(found)
+
+
+def _after_get(items: Sequence[Instruction], position: int) -> int:
+    """Step over the ``get`` of a dict."""
+    return position + (_attributes(items[position : position + 1], 0) == ("get",))
 
 
 def _is_called_with_text(items: Sequence[Instruction], position: int) -> bool:

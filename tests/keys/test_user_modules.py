@@ -263,6 +263,26 @@ def test_computed_name_of_a_module_is_said():
 
 
 @pytest.mark.parametrize(
+    ("body", "unseen"),
+    [
+        ("'settings' in sys.modules", set()),
+        ("sys.modules.get('settings')", set()),
+        ("sys.modules[__name__]", {"sys.modules"}),
+        ("globals().get('settings')", set()),
+        ("globals()[X]", {"globals"}),
+        ("eval('X + 1')", set()),
+        ("eval(X)", {"eval"}),
+        ("model.eval(X)", set()),
+        ("import_module('.part', __package__)", set()),
+        ("import_module('a' + X)", {"import_module"}),
+    ],
+)
+def test_lookup_by_a_text_in_the_code_is_followed(body, unseen):
+    """Only what is looked up by a computed text is not."""
+    assert code_of(f"def f(X):\n    return {body}".encode()).unseen == unseen
+
+
+@pytest.mark.parametrize(
     ("one", "other", "alike"),
     [
         ("def f(x: int) -> str:\n n: int = 1", "def f(x):\n n = 1", True),
