@@ -175,9 +175,11 @@ def _hints(walk: Walk, cls: type) -> Iterator[bytes]:
     hints = vars(cls).get("__annotations__")
     for name, hint in (hints or {}).items():
         yield encode_str(name)
+        n_numbered = walk.n_numbered()
         try:
             yield walk.encode(hint)
         except Unkeyable:  # a type variable, say
+            walk.forget_numbers(n_numbered)
             yield encode_str(summarize(hint))
 
 
