@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .buffers import encode_buffer
+from .buffers import encode_buffer, native
 from .encoding import encode_str, node
 from .walk import Walk
 
@@ -51,7 +51,7 @@ def encode_array(walk: Walk, value: Any) -> bytes:
         parts += walk.encode(mask), walk.encode(value.fill_value)
         parts.append(walk.encode(bool(value.hardmask)))
         array = np.ma.getdata(value).view(np.ndarray)
-    parts += [encode_dtype(walk, array.dtype), walk.encode(array.shape)]
+    parts += [encode_dtype(walk, native(array.dtype)), walk.encode(array.shape)]
     parts += _array_content(walk, array)
     return node(b"array", parts)
 
@@ -74,7 +74,7 @@ def _array_content(walk: Walk, array: np.ndarray[Any, Any]) -> Iterator[bytes]:
     if array.dtype.names is not None:  # by field: what lies between is undefined
         for name in array.dtype.names:
             field = array[name]
-            yield encode_str(name) + encode_dtype(walk, field.dtype)
+            yield encode_str(name)
             yield from _array_content(walk, field)
     elif array.dtype.hasobject or array.dtype.kind == "T":
         yield encode_objects(walk, array)

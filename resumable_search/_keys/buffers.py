@@ -77,8 +77,13 @@ def _digest_rows(array: Array) -> Callable[[slice], bytes]:
     return digest
 
 
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype in the machine's byte order, in which pickle brings arrays."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
 def _contiguous(array: Array) -> Array:
-    return np.ascontiguousarray(array).reshape(-1)
+    return np.ascontiguousarray(array, native(array.dtype)).reshape(-1)
 
 
 def _significant(flat: Array) -> Array:

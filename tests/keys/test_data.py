@@ -183,6 +183,14 @@ SAME = {
         lambda: category(["a", "b"], ["a", "b"]),
         lambda: pd.Series(pd.Categorical.from_codes(np.array([0, 1]), ["a", "b"])),
     ),
+    "byte order": (
+        lambda: np.arange(3, dtype=">i4"),
+        lambda: np.arange(3, dtype="<i4"),
+    ),
+    "byte order of a field": (
+        lambda: np.ones(2, [("a", ">f8"), ("b", ">U2")]),
+        lambda: np.ones(2, [("a", "<f8"), ("b", "<U2")]),
+    ),
     "empty text": (lambda: np.zeros(2, "S1"), lambda: np.array([b"", b""], "S1")),
 }
 

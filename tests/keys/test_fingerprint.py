@@ -160,7 +160,6 @@ DISTINCT = {
     "array": lambda: np.arange(6),
     "array shape": lambda: np.arange(6).reshape(2, 3),
     "array float": lambda: np.arange(6.0),
-    "array big endian": lambda: np.arange(6).astype(">i8"),
     "array object": lambda: np.array([1, "a", None], dtype=object),
     "array text": lambda: np.array(["a", "b"]),
     "array dates": lambda: np.array(["2020-01-01"], dtype="M8[D]"),
