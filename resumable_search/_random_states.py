@@ -10,12 +10,21 @@ drawn from a copy of the global state, which stays as it is.
 """
 
 import copy
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-__all__ = ["RecordedSplitter", "base_seed", "is_state", "is_unseeded", "recorded_state"]
+__all__ = [
+    "RecordedSplitter",
+    "another_state",
+    "base_seed",
+    "is_state",
+    "is_unseeded",
+    "recorded_state",
+]
 
 # Of a state of numpy's global generator.
 _N_WORDS = 624
@@ -62,6 +71,15 @@ def recorded_state(recall: Recall) -> np.random.RandomState | None:
     """
     recorded = recall(_state_now())
     return None if recorded is None else _generator(recorded)
+
+
+def another_state(recorded: object, now: object) -> dict[str, Any]:
+    """Return a state that follows from two others and is neither."""
+    content = json.dumps([recorded, now], sort_keys=True).encode()
+    words = np.frombuffer(hashlib.sha256(content).digest(), dtype="<u4")
+    state = np.random.RandomState(words).get_state(legacy=False)
+    key = state["state"]
+    return {**state, "state": {"key": key["key"].tolist(), "pos": int(key["pos"])}}
 
 
 def base_seed(recall: Recall) -> int:

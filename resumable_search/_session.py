@@ -30,7 +30,7 @@ from ._exceptions import (
     WorkerError,
 )
 from ._keys.digests import digest
-from ._random_states import base_seed, is_state
+from ._random_states import another_state, base_seed, is_state
 from ._records import (
     FoldOutcome,
     FoldRecord,
@@ -116,6 +116,7 @@ class SearchSession:
         self._renewed: set[str] = set()
         # Folds and refits whose saved files of before are gone then.
         self._cleared: set[str] = set()
+        self._drawn: set[str] = set()
         self._first_scores: dict[str, Score | None] = {}
         self._relative: tuple[SearchRecord, list[Change]] | None = None
         self._details: dict[str, dict[str, tuple[str, str]]] = {}
@@ -208,9 +209,16 @@ class SearchSession:
     def recall_random_state(self, what: str, source: object, state: object) -> Any:
         """Give the state that `source` drew from first, or keep `state` for it."""
         key = self._keys.of_random_state(what, source)
-        recorded = self.store.random_state(key) if self._resumes else None
+        recorded = self.store.random_state(key)
+        if not self._resumes and key not in self._drawn:
+            self._drawn.add(key)
+            if recorded is not None and source is None:
+                # Nothing may have drawn from the global state since then.
+                state = another_state(recorded, state)
+            self.store.save_random_state(key, state, replace=True)
+            return None
         if recorded is None:
-            self.store.save_random_state(key, state, replace=not self._resumes)
+            self.store.save_random_state(key, state)
         elif not is_state(recorded):
             raise damaged(
                 self.store.path, "in the table 'random_states': that is no state"

@@ -91,6 +91,20 @@ def test_without_resume_unseeded_splits_are_drawn_anew(data, log):
     assert counts(grid_search(log, cv=cv).fit(*data)) == (6, 0)
 
 
+class Drawn(fakes.Logged):
+    """Its score is what it draws from numpy's global generator."""
+
+    def score(self, X, y=None):
+        return float(np.random.random())
+
+
+def test_without_resume_unseeded_models_are_drawn_anew(data, log):
+    """Each time, although nothing has drawn from the global generator of here."""
+    search = grid_search(log, estimator=Drawn(log), resume=False)
+    scores = [search.fit(*data).cv_results_["mean_test_score"][0] for _ in range(3)]
+    assert len(set(scores)) == 3
+
+
 def test_without_resume_a_candidate_that_comes_twice_runs_once(data, log):
     """What this very fit has stored does count."""
     search = grid_search(log, [GRID, GRID], resume=False).fit(*data)
