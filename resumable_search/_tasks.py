@@ -1,12 +1,10 @@
 """Folds made into tasks for workers, and the files that these need."""
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
+from ._engine.pickling import dumps
 from ._engine.shipping import Workspace
 from ._engine.verification import ExpectedCode, expect
 from ._engine.worker import surroundings
@@ -78,7 +76,7 @@ class TaskMaker:
         progress = (call.split, call.n_splits, call.candidate, call.n_candidates)
         code = self._code_of_candidate(call.parameters, workspace)
         content = call.parameters, progress, task_position(call), code
-        payload = bytes(cloudpickle.dumps(content, protocol=pickle.HIGHEST_PROTOCOL))
+        payload = dumps(content)
         return FoldTask(
             task_id=task_id,
             context_path=self._context_path,

@@ -6,16 +6,12 @@ worker maps them instead of reading them, and ``k`` workers share one copy. The
 mapping is copy-on-write: an estimator may change its data in place, and nobody
 else sees it.
 
-Private names: ``_DYNAMIC_CLASS_TRACKER_BY_ID`` and ``_DYNAMIC_CLASS_TRACKER_BY_CLASS``
-of cloudpickle (3.0 to 3.1), by which it knows the classes again that it has carried.
-
 Files live in a directory of the process, readable by its owner alone. A lock on
 the directory ends with the process, so what a killed process left behind is found
 and removed by the next one.
 """
 
 import contextlib
-import io
 import mmap
 import os
 import pickle
@@ -27,12 +23,11 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 from filelock import FileLock, Timeout
 
-from .._keys.held import find_global, name_of_global
+from . import pickling
 
-__all__ = ["Workspace", "dump", "forget_classes", "load"]
+__all__ = ["Workspace", "dump", "load"]
 
 _PREFIX = "resumable_search-"
 _LOCK_NAME = "owner.lock"
@@ -41,20 +36,10 @@ _HEADER = struct.Struct("<QQ")  # length of the pickle, number of buffers
 _LENGTH = struct.Struct("<Q")
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
-    """Has a worker use the hidden generators, environment and streams of its own."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        place = name_of_global(obj)
-        return super().reducer_override(obj) if place is None else (find_global, place)
-
-
 def dump(value: object, path: Path) -> None:
     """Write `value` to `path`, its large buffers outside of the pickle."""
     buffers: list[pickle.PickleBuffer] = []
-    stream = io.BytesIO()
-    _Pickler(stream, protocol=5, buffer_callback=buffers.append).dump(value)
-    pickled = stream.getbuffer()
+    pickled = pickling.dumps(value, buffers.append)
     views = [buffer.raw() for buffer in buffers]
     with path.open("wb") as file:
         file.write(_HEADER.pack(len(pickled), len(views)))
@@ -78,25 +63,14 @@ def load(path: str) -> Any:
         for i in range(n_buffers)
     ]
     position += n_buffers * _LENGTH.size
-    pickled = view[position : position + pickle_length]
+    mapped.seek(position)
     position += pickle_length
     buffers = []
     for length in lengths:
         position += -position % _ALIGNMENT
         buffers.append(view[position : position + length])
         position += length
-    return pickle.loads(pickled, buffers=buffers)  # noqa: S301 - our own file
-
-
-def forget_classes() -> None:
-    """Have what is loaded next bring classes of its own.
-
-    A class that came with its definition is otherwise the one that came before, with
-    whatever has been set in it since.
-    """
-    tracker = cloudpickle.cloudpickle
-    for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS"):
-        getattr(tracker, name).clear()
+    return pickling.load(mapped, buffers)
 
 
 class Workspace:

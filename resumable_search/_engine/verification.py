@@ -21,8 +21,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, NoReturn
 
-import cloudpickle
-
 from .._keys.encoding import ATOMS
 from .._keys.library_code import is_library
 from .._keys.trace import (
@@ -37,6 +35,7 @@ from .._keys.trace import (
     put,
     trace,
 )
+from .pickling import dumps
 from .shipping import Workspace, load
 
 __all__ = ["ExpectedCode", "ImportedFiles", "OtherCodeError", "Verification", "expect"]
@@ -115,7 +114,7 @@ def _picklable(values: dict[Place, Any]) -> dict[Place, Any]:
 
 def _can_be_pickled(value: object) -> bool:
     try:
-        cloudpickle.dumps(value, protocol=5, buffer_callback=lambda _buffer: None)
+        dumps(value, lambda _buffer: None)
     except Exception:
         return False
     return True

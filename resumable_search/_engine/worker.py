@@ -53,7 +53,8 @@ from .aftermath import undone
 from .contexts import Context
 from .fold_settings import FoldSettings
 from .frames import write_frame
-from .shipping import forget_classes, load
+from .pickling import forget_classes, loads
+from .shipping import load
 from .verification import ImportedFiles, OtherCodeError, Verification
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
@@ -197,7 +198,7 @@ def _payload(payload: bytes | str) -> Any:
     """Give the candidate; one with much data in it comes in a file."""
     if isinstance(payload, str):
         return load(payload)
-    return pickle.loads(payload)  # noqa: S301 - from the parent
+    return loads(payload)
 
 
 @contextlib.contextmanager
