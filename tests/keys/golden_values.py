@@ -22,7 +22,6 @@ import zoneinfo
 import numpy as np
 import pandas as pd
 import scipy.sparse
-import scipy.stats
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -79,7 +78,6 @@ VALUES = {
     "seed sequence": np.random.SeedSequence(0),
     "sparse": scipy.sparse.csr_matrix(np.eye(2)),
     "sparse array": scipy.sparse.csc_array(np.eye(2)),
-    "distributions": [scipy.stats.loguniform(1, 2), scipy.stats.randint(1, 9)],
     "frame": from_csv(),
     "frame with an index": from_csv(index_col="name"),
     "frame with dates": from_csv().assign(
