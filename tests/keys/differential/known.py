@@ -1,0 +1,83 @@
+"""Why folds run again, or a search is refused, where it could be otherwise."""
+
+from typing import NamedTuple
+
+from .carriers import CARRIERS
+from .runner import Verdict
+
+__all__ = ["KNOWN", "Known", "reason"]
+
+
+class Known(NamedTuple):
+    """An outcome that is not "right", and has a reason.
+
+    Attributes
+    ----------
+    outcome : str
+        "needless" or "refused". A wrong score has no reason.
+    changes : set of str
+        One of them is among the names of the pair's kind.
+    places : set of str
+        Likewise, unless it is empty.
+    why : str
+        The reason.
+    """
+
+    outcome: str
+    changes: set[str]
+    places: set[str]
+    why: str
+
+
+_WHOLE = {name for name, carrier in CARRIERS.items() if carrier.in_module}
+_WHOLE |= {
+    "in a module imported in a function",
+    "module in a dict",
+    "module handed on",
+    "attrgetter",
+}
+
+KNOWN = (
+    Known(
+        "needless",
+        {"byte order of X"},
+        set(),
+        "the byte order of an array is part of its dtype",
+    ),
+    Known(
+        "needless",
+        {"a time stamp in a settings object", "another item of a settings dict"},
+        set(),
+        "a settings object counts with all that it holds",
+    ),
+    Known(
+        "needless",
+        {
+            "code that is not used",
+            "order of imports",
+            "a function that is not used",
+            "another order of definitions",
+            "__all__",
+        },
+        _WHOLE,
+        "a module that is imported in a function counts as a whole",
+    ),
+    Known(
+        "needless",
+        {"the name of a function"},
+        set(),
+        "code counts with the names of what it calls",
+    ),
+)
+
+
+def reason(verdict: Verdict) -> str | None:
+    """Return the reason for which a pair may come out so, or None."""
+    if verdict.outcome == "unsent":
+        return "cloudpickle cannot send it"
+    kind = set(verdict.pair.kind)
+    for known in KNOWN:
+        fits = known.outcome == verdict.outcome and kind & known.changes
+        if fits and (not known.places or kind & known.places):
+            return known.why
+    return None
