@@ -24,7 +24,8 @@ used = os.environ["PYTHONHASHSEED"] == "1"
 
 
 def fitted(estimator):
-    choices = [(X, numbers[:, 0] if isinstance(estimator, RegressorMixin) else y), (X, numbers),
+    target = numbers[:, 0] if isinstance(estimator, RegressorMixin) else y
+    choices = [(X, target), (X, numbers),
                (X, np.c_[y, 1 - y]), (y, None), (X[:, 0], y), (X @ X.T, y)]
     choices += [(each, None) for each in other]
     for choice in choices:
