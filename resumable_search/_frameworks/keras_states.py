@@ -131,7 +131,19 @@ def restore_state(keras: Any, model: Any, state: _State) -> None:
 def _model_variables(model: Any) -> list[Any]:
     # Metrics start anew with each epoch; old releases list them here too.
     metrics = {id(variable) for variable in model.metrics_variables}
-    return [variable for variable in model.variables if id(variable) not in metrics]
+    variables = [item for item in model.variables if id(item) not in metrics]
+    return [*variables, *_recurrent_states(model)]
+
+
+def _recurrent_states(model: Any) -> list[Any]:
+    """List what stateful recurrent layers carry over, which is no weight of theirs."""
+    return [
+        state
+        for layer in getattr(model, "_flatten_layers", list)()
+        if getattr(layer, "stateful", False)
+        for state in getattr(layer, "states", None) or ()
+        if hasattr(state, "assign")
+    ]
 
 
 def _optimizers(keras: Any, model: Any) -> list[Any]:

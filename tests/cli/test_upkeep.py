@@ -145,7 +145,7 @@ def test_all_but_the_last_search(cli, checkpoint):
 def test_prune_wants_to_be_told_what(cli, checkpoint, arguments):
     """It never guesses what shall go."""
     result = cli("prune", checkpoint, *arguments, "--yes", code=2)
-    assert "Give either --search N or --all-but-last." in result.stderr
+    assert "Give one of --search N, --all-but-last, --outdated." in result.stderr
 
 
 def test_a_running_search_is_not_pruned(cli, checkpoint):

@@ -260,6 +260,25 @@ def gan(moment=""):
     }
 
 
+def recurrent(moment=""):
+    """A model that carries over what it has seen from batch to batch."""
+    keras.utils.set_random_seed(3)
+    memory = keras.layers.GRU(3, stateful=True)
+    model = keras.Sequential(
+        [keras.layers.Input(batch_shape=(16, 5, 1)), memory, keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    x, y = data()
+    history = model.fit(
+        x[..., None], y, epochs=4, batch_size=16, shuffle=False, verbose=0,
+        callbacks=[Killer(moment)],
+    )
+    states = [keras.ops.convert_to_numpy(state).copy() for state in memory.states]
+    assert np.any(states[0])
+    return {"history": history.history, "weights": model.get_weights(),
+            "states": states}
+
+
 def small(seed, **arguments):
     keras.utils.set_random_seed(seed)
     model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)])
@@ -874,6 +893,18 @@ def test_a_second_optimizer_is_restored(keras_process, tmp_path):
     assert keras_process.run("gan", tmp_path, 1, arguments=killed) == KILLED
     result = keras_process.run("gan", tmp_path, 1)
     assert_same(result, keras_process.undisturbed("gan"))
+    assert result["warnings"] == []
+
+
+@pytest.mark.parametrize("moment", ["batch:2", "train_end:0"])
+def test_a_stateful_layer_goes_on_from_its_states(keras_process, tmp_path, moment):
+    """What a recurrent layer carries over is part of a saved epoch."""
+    if keras_process.backend != "tensorflow":
+        pytest.skip("Keras carries states from batch to batch on TensorFlow only")
+    killed = {"moment": moment}
+    assert keras_process.run("recurrent", tmp_path, 1, arguments=killed) == KILLED
+    result = keras_process.run("recurrent", tmp_path, 1)
+    assert_same(result, keras_process.undisturbed("recurrent"))
     assert result["warnings"] == []
 
 
