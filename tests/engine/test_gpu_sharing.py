@@ -214,7 +214,7 @@ def test_a_worker_that_grows_is_replaced(data, log, monkeypatch):
     monkeypatch.setattr(_slots, "MOST_GROWTH", 100 * 2**20)
     monkeypatch.setattr(_slots, "LEAST_FOLDS", 2)
     values = list(map(float, range(15)))
-    search(fakes.Leaks(log, seconds=0.15), values, n_jobs=1).fit(*data)
+    search(fakes.Leaks(log, seconds=0.4), values, n_jobs=1).fit(*data)
     assert sorted(fakes.fits(log)) == sorted(values * 2)
     assert len(set(fakes.workers(log))) > 2
 
