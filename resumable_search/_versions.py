@@ -144,10 +144,12 @@ def _versions_of(packages: frozenset[str]) -> dict[str, str]:
         names = _named_alike(package) or _all_distributions(tuple(sys.path)).get(
             package
         )
-        if names:
-            versions |= {name: importlib.metadata.version(name) for name in names}
-        else:
-            versions[package] = _without_distribution(package)
+        known = {
+            name: version
+            for name in names or ()
+            if (version := _installed_version(name)) is not None
+        }
+        versions |= known or {package: _without_distribution(package)}
     return versions
 
 
@@ -170,9 +172,8 @@ def _named_alike(package: str) -> list[str]:
 
     To look at all distributions takes long where there are many.
     """
-    try:
-        distribution = importlib.metadata.distribution(package)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+    distribution = _installed(package)
+    if distribution is None:
         return []
     files = distribution.read_text("RECORD") or ""
     is_there = re.search(rf"(?m)^{re.escape(package)}(/__init__)?\.", files)
@@ -182,8 +183,26 @@ def _named_alike(package: str) -> list[str]:
 @functools.lru_cache(maxsize=2)
 def _all_distributions(path: tuple[str, ...]) -> dict[str, list[str]]:  # noqa: ARG001 - for the cache
     """Return import name -> the distributions that may have brought it."""
-    found = importlib.metadata.packages_distributions()
-    return {package: list(dict.fromkeys(names)) for package, names in found.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what has no metadata
+        found = importlib.metadata.packages_distributions()
+    return {
+        package: [name for name in dict.fromkeys(names) if isinstance(name, str)]
+        for package, names in found.items()
+    }
+
+
+def _installed(name: str) -> importlib.metadata.Distribution | None:
+    """Return a distribution. An installer that was stopped leaves empty ones."""
+    for distribution in importlib.metadata.distributions(name=name):
+        if distribution.read_text("METADATA") or distribution.read_text("PKG-INFO"):
+            return distribution
+    return None
+
+
+def _installed_version(name: str) -> str | None:
+    distribution = _installed(name)
+    return None if distribution is None else distribution.version
 
 
 def _version_now(name: str) -> str | None:
@@ -192,10 +211,8 @@ def _version_now(name: str) -> str | None:
     if name in _NOTED_BY_WORKERS and (version := _said_by(name)):
         return version
     for distribution in _DISTRIBUTIONS.get(name, (name,)):
-        try:
-            return importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        if (version := _installed_version(distribution)) is not None:
+            return version
     return _without_distribution(name) if name in sys.modules else None
 
 

@@ -21,6 +21,7 @@ from .declared_parts import (
     metadata,
 )
 from .encoding import encode_str, node
+from .environment import encode_environment, reads_environment
 from .library_code import (
     is_library,
     is_library_scope,
@@ -110,6 +111,8 @@ def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[b
             yield encode_module_use(walk, scope[name], _tails(code, name))
         else:
             yield walk.member(place, name, f" -> global '{name}'", scope[name])
+    if reads_environment(code, (scope.get(name) for name in code.globals)):
+        yield encode_environment(code)
     yield encode_imports(walk, code, str(scope.get("__package__") or ""))
 
 

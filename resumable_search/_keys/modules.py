@@ -16,6 +16,7 @@ from typing import Any
 from .._exceptions import UnseenDependencyWarning
 from .bytecode import Code
 from .encoding import encode_str, node
+from .environment import encode_environment, reads_environment
 from .library_code import is_library_scope
 from .module_values import changed_values
 from .reads import Import
@@ -175,6 +176,8 @@ def _encode_source(walk: Walk, name: str) -> bytes:
         return node(b"source", parts)
     warn_of_unseen(f"The module {name}", source.code.unseen, name)
     parts += [source.code.key, _encode_names(walk, source.code, source.package)]
+    if reads_environment(source.code):
+        parts.append(encode_environment(source.code))
     module = sys.modules.get(name)
     origin = getattr(spec, "origin", None)
     if module is not None and source.text and getattr(module, "__file__", "") == origin:

@@ -37,6 +37,18 @@ def install(tmp_path, monkeypatch):
     return install
 
 
+def test_what_a_stopped_installer_has_left_has_no_version(install, tmp_path):
+    """An empty folder of another release is passed over."""
+    install("1.2")
+    expected = version_part(["features_lib"], "exact")
+
+    for left in ("0.9", "1.3"):
+        (tmp_path / f"features_lib-{left}.dist-info").mkdir()
+    importlib.invalidate_caches()
+
+    assert version_part(["features_lib"], "exact") == expected
+
+
 @pytest.mark.parametrize(
     ("choice", "same", "other"),
     [
