@@ -45,8 +45,8 @@ from tests.faults import checks
 
 save = CheckpointStore.save
 
-def save_and_tell(store, records):
-    save(store, records)
+def save_and_tell(store, records, **options):
+    save(store, records, **options)
     os.write(1, b"saved\\n" * sum(record.state == "done" for record in records))
 
 CheckpointStore.save = save_and_tell

@@ -22,9 +22,9 @@ FAULT = """
     n_saved = 0
     save_now = CheckpointStore.save
 
-    def save_then_fault(store, records):
+    def save_then_fault(store, records, **options):
         global n_saved
-        save_now(store, records)
+        save_now(store, records, **options)
         before, n_saved = n_saved, n_saved + len(records)
         if before < n_before <= n_saved:
             fault(store.path)
