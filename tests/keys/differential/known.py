@@ -1,4 +1,4 @@
-"""Why folds run again, or a search is refused, where it could be otherwise."""
+"""Why pairs come out otherwise than they could, where there is a reason."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Known(NamedTuple):
     Attributes
     ----------
     outcome : str
-        "needless" or "refused". A wrong score has no reason.
+        "needless" or "refused"; "wrong" only for what the docs list as not seen.
     changes : set of str
         One of them is among the names of the pair's kind.
     places : set of str
@@ -38,6 +38,18 @@ _WHOLE |= {
 }
 
 KNOWN = (
+    Known(
+        "wrong",
+        {"warnings as errors", "print options of numpy"},
+        set(),
+        "no key sees it: docs/keys.md, Limits",
+    ),
+    Known(
+        "needless",
+        {"python -O"},
+        set(),
+        "a failing assert decides a score, so code counts with its asserts",
+    ),
     Known(
         "needless",
         {"byte order of X"},
