@@ -113,6 +113,25 @@ def script(tmp_path):
         process.communicate()
 
 
+def still_running(processes, seconds=2.0):
+    """Wait for processes whose parent is gone; give those that run after that time.
+
+    One that has ended stays in the table of processes until process 1 looks after it,
+    and how soon it does so is its own affair: in some containers every two seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := list(filter(_runs, processes))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def _runs(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def assert_same_results(ours, theirs):
     """Compare cv_results_ in every key but the times."""
     assert set(ours) == set(theirs)

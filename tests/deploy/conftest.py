@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import still_running
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "preemptible"
 
@@ -87,5 +89,5 @@ def no_process_left(tmp_path):
         except psutil.Error:
             continue
     # Workers end within two seconds of their parent.
-    _, alive = psutil.wait_procs(left, timeout=5)
+    alive = still_running(left, 5)
     assert not alive, alive

@@ -24,6 +24,7 @@ from resumable_search._engine import process as _process
 from resumable_search._engine import resting as _resting
 from resumable_search._gpu.devices import SlotPlan
 from tests import fakes
+from tests.conftest import still_running
 
 GRID = {"value": [-1.0, 1.0, 2.0]}
 
@@ -346,8 +347,7 @@ def test_workers_do_not_outlive_a_killed_parent(script, log):
     workers = psutil.Process(parent.pid).children(recursive=True)
     assert len(workers) == 3  # with the process that guards them
     os.kill(parent.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(workers, timeout=2)
-    assert not alive
+    assert not still_running(workers)
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_done(script, log):
@@ -360,5 +360,4 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_done(script, log):
     os.kill(parent.pid, signal.SIGINT)
     _, err = parent.communicate(timeout=20)
     assert "SearchInterrupted" in err
-    _, alive = psutil.wait_procs(workers, timeout=2)
-    assert not alive
+    assert not still_running(workers)

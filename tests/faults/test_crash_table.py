@@ -33,7 +33,7 @@ from resumable_search._engine import process as _process
 from resumable_search._engine import resting as _resting
 from resumable_search._engine.deaths import Deaths
 from tests import fakes
-from tests.conftest import assert_same_results
+from tests.conftest import assert_same_results, still_running
 from tests.faults import estimators
 from tests.faults.checks import assert_sound
 
@@ -435,8 +435,7 @@ def test_what_a_fold_has_started_ends_with_a_killed_parent(script, log):
     assert n == 2  # one in each worker
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
-    _, alive = psutil.wait_procs(children, timeout=2)
-    assert not alive
+    assert not still_running(children)
 
 
 def n_sleepers(process):
@@ -486,8 +485,7 @@ def test_interrupted_at_random_times_progress_never_goes_backwards(
                 generator.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
             )
         out, err = process.communicate(timeout=60)
-        _, alive = psutil.wait_procs(children, timeout=2)
-        assert not alive
+        assert not still_running(children)
         n_before, n_done = n_done, finished_folds()
         assert n_done >= n_before
         if "finished" in out:

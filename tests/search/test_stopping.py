@@ -16,6 +16,7 @@ import pytest
 from resumable_search import ResumableGridSearchCV, SearchInterrupted, read_results
 from resumable_search._stopping import StopWatch
 from tests import fakes
+from tests.conftest import still_running
 
 SCRIPT = """
     import signal, sys
@@ -74,8 +75,7 @@ def test_a_signal_stops_the_search_and_says_how_to_go_on(script, log, signum, na
     process.send_signal(signum)
     _, err = process.communicate(timeout=30)
     assert process.returncode not in (0, None)
-    _, alive = psutil.wait_procs(family, timeout=2)
-    assert not alive
+    assert not still_running(family)
     n_done = int(sum(read_results()["n_completed"]))
     assert n_done >= 3
     assert "SearchInterrupted" in err
