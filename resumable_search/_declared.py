@@ -10,6 +10,7 @@ from ._checkpoint.relatives import about_equal
 from ._keys.digests import digest
 from ._keys.summaries import summarize
 from ._records import SearchRecord
+from ._texts import inert
 
 __all__ = ["data_shape", "dependencies", "require_same_data"]
 
@@ -125,8 +126,8 @@ def require_same_data(
                 raise ValueError(
                     f"The 'data_key' parameter of {search.kind} must be a name for "
                     f"one set of data. Got {now['data_key'][1]} with {name} as "
-                    f"{has}, but search {other.number} in the checkpoint had {had} "
-                    "under that name. Give other data another name, or leave "
+                    f"{has}, but search {other.number} in the checkpoint had "
+                    f"{inert(had)} under that name. Give other data another name, or leave "
                     "'data_key' out."
                 )
         return  # the others were compared with it

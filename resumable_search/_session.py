@@ -45,6 +45,7 @@ from ._search_keys import SearchKeys
 from ._sklearn_compat.calls import FoldCall
 from ._sklearn_compat.estimators import scorers_by_name
 from ._sklearn_compat.results import finished_result
+from ._texts import inert
 from ._versions import OldVersions
 
 __all__ = ["PlannedFold", "SearchSession"]
@@ -274,7 +275,7 @@ class SearchSession:
             return
         old_details = self.store.details(other.number)
         changes = with_details(found, old_details, self._details)
-        listed = "; ".join(map(str, changes[:_MOST_LISTED]))
+        listed = "; ".join(map(inert, changes[:_MOST_LISTED]))
         if len(changes) > _MOST_LISTED:
             listed += f"; and {len(changes) - _MOST_LISTED} more"
         listed = f"since search {other.number}: {listed}"

@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ._exceptions import VersionMixWarning
+from ._texts import inert
 
 __all__ = [
     "CHOICES",
@@ -117,7 +118,7 @@ class OldVersions:
         if changes:
             warnings.warn(
                 "Some of the reused folds were computed with other versions: "
-                f"{', '.join(changes)}. Their scores are used as they are. To compute "
+                f"{', '.join(map(inert, changes))}. Their scores are used as they are. To compute "
                 "them again, fit once with resume=False; to have every change of a "
                 "version do so, give versions='exact'.",
                 VersionMixWarning,

@@ -1,11 +1,11 @@
 """What has changed since a search that is much like this one was run."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._records import SearchRecord
+from .rows import number, parsed
 
 __all__ = [
     "Change",
@@ -198,7 +198,7 @@ def _remark(change: Change, old: Table, new: Table) -> str:
 def about_equal(one: str, other: str, tolerance: float = _ABOUT_EQUAL) -> bool:
     """Compare two samples, which may come from a stranger's file."""
     try:
-        (values, sums, sizes), (values_2, sums_2, _) = map(json.loads, (one, other))
+        (values, sums, sizes), (values_2, sums_2, _) = map(_numbers, (one, other))
         scale = max(sum(sizes) / max(len(values), 1), 1e-300)
         return all(
             _is_near(a, b, max(abs(a), abs(b), scale * 1e-3), tolerance)
@@ -207,8 +207,12 @@ def about_equal(one: str, other: str, tolerance: float = _ABOUT_EQUAL) -> bool:
             _is_near(a, b, size, tolerance)
             for a, b, size in zip(sums, sums_2, sizes, strict=True)
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
+
+
+def _numbers(sample: str) -> list[list[float]]:
+    return [[float(number(value)) for value in values] for values in parsed(sample)]
 
 
 def _is_near(a: float, b: float, size: float, tolerance: float) -> bool:

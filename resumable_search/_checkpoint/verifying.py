@@ -70,7 +70,7 @@ class _VerifyingReader(CheckpointReader):
             yield f"a row of {table!r} refers to one of {other!r} that is not there"
 
     def unreadable_searches(self) -> Iterator[str]:
-        """Read the searches, and of each its candidates and splits."""
+        """Read the searches, and of each its candidates, splits and details."""
         for search in self.searches():
             label = f"search {search.number}"
             yield from _attempt(label, partial(self._unreadable_in, search, label))
@@ -82,6 +82,7 @@ class _VerifyingReader(CheckpointReader):
             yield f"{label}: it has no scorer"
         if "estimator" not in search.parts:
             yield f"{label}: it has no estimator"
+        self.details(search.number)
         splits = self.splits(search.number)
         for candidate in self.candidates(search.number):
             where = f"{label}, candidate {candidate.position}"

@@ -213,6 +213,7 @@ def test_verify_finds_nothing_in_what_searches_write(cli, checkpoint):
         ("UPDATE searches SET n_candidates = 0", "there are only 0 candidates"),
         ("UPDATE searches SET key = '../' || id", "is no key"),
         ("UPDATE candidates SET parameters = '{\"a\": [1]}'", "table 'candidates'"),
+        ("UPDATE details SET text = x'00'", "table 'details'"),
         ("DELETE FROM splits", "no split of its round 0"),
         ("INSERT INTO random_states VALUES ('k', 'x')", "random state k: "),
     ],

@@ -10,6 +10,7 @@ from sklearn.model_selection import ShuffleSplit
 
 from resumable_search import (
     CheckpointFormatError,
+    NothingReusedWarning,
     ResumableGridSearchCV,
     read_results,
 )
@@ -24,7 +25,7 @@ from tests.contracts.test_store import DATA, candidate, record, search
 def path(tmp_path):
     """Give the path of a checkpoint that holds something of everything."""
     store = CheckpointStore(tmp_path / "checkpoint.sqlite")
-    number = store.register(search())
+    number = store.register(search(details={"sample": {"X": ("key", "text")}}))
     store.describe(number, [candidate(0)], [(0, 0, "split")], 1)
     store.save([record()])
     store.save_random_state("cv", {"pos": 1})
@@ -46,6 +47,7 @@ def open_and_read(path, opener=CheckpointStore):
             searches,
             [store.candidates(found.number) for found in searches],
             [store.splits(found.number) for found in searches],
+            [store.details(found.number) for found in searches],
             store.find_all(["fold"]),
             store.random_state("cv"),
         )
@@ -167,6 +169,9 @@ def test_trees_that_share_pages_are_refused(path):
         ("searches", "n_splits = 0"),
         ("searches", "n_splits = -1"),
         ("searches", "n_splits = 1000000000000"),
+        ("searches", "key_rules = 'old'"),
+        ("details", "text = x'00'"),
+        ("details", "key = CAST(x'ff' AS TEXT)"),
         ("candidates", "parameters = '{\"C\": []}'"),
         ("candidates", 'parameters = \'{"C": ["text", {}]}\''),
         ("candidates", "key = x'00'"),
@@ -248,3 +253,38 @@ def test_scores_of_one_scorer_must_be_alike(data, log):
         search.fit(*data)
     with pytest.raises(CheckpointFormatError, match="differ in kind"):
         read_results()
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "no JSON",
+        "1",
+        "[[1], [1]]",
+        '[["a"], ["a"], ["a"]]',
+        f"[[{'9' * 400}], [1.0], [1.0]]",
+        "[" * 100_000,
+    ],
+)
+def test_a_wrong_sample_of_the_data_is_like_none(data, log, sample):
+    """The search runs, and takes the data for other data."""
+    search = ResumableGridSearchCV(fakes.Logged(log), {"value": [1.0]}, cv=2)
+    change(
+        search.fit(*data).resumption.checkpoint,
+        f"UPDATE details SET text = '{sample}' WHERE part = 'sample' AND path = 'X'",
+    )
+    with pytest.warns(NothingReusedWarning, match="values differ"):
+        assert search.fit(data[0] + 1e-12, data[1]).resumption.n_run == 2
+
+
+def test_a_warning_holds_nothing_that_a_terminal_would_obey(data, log):
+    """What has changed since is told in texts from the file."""
+    estimator, grid = fakes.Logged(log), {"value": [1.0]}
+    search = ResumableGridSearchCV(estimator, grid, cv=2).fit(*data)
+    change(
+        search.resumption.checkpoint,
+        "UPDATE searches SET parts = json_set(parts, '$.splitter.cv[1]', "
+        "char(27) || '[2J')",
+    )
+    with pytest.warns(NothingReusedWarning, match=r"'cv': \\x1b\[2J -> 3"):
+        ResumableGridSearchCV(estimator, grid, cv=3).fit(*data)

@@ -8,6 +8,7 @@ hang of SQLite itself could not be caught otherwise::
 """
 
 import faulthandler
+import json
 import os
 import random
 import resource
@@ -22,9 +23,17 @@ from pathlib import Path
 
 from resumable_search import CheckpointError, CheckpointFormatError, read_results
 from resumable_search._checkpoint.reader import CheckpointReader
-from resumable_search._checkpoint.relatives import relative_text
+from resumable_search._checkpoint.relatives import (
+    all_changes,
+    nearest_relative,
+    outdated_relatives,
+    with_details,
+)
 from resumable_search._checkpoint.store import CheckpointStore
+from resumable_search._checkpoint.verifying import find_problems
+from resumable_search._declared import require_same_data
 from resumable_search._random_states import is_state
+from resumable_search._results import view_search
 from tests.contracts.test_store import DATA, candidate, failed, record, search
 
 # Seconds that an input may take.
@@ -59,6 +68,13 @@ VALUES = [
     '\'{"a": {"b": [1]}}\'',
     '\'{"": ["\\ud800"]}\'',
     '\'{"estimator": {"": ["k", "Logged"]}}\'',
+    '\'{"estimator": {"C": ["k", "\x1b[2J"]}, "data": {"X": ["k", "X"]}}\'',
+    '\'{"data": {"data_key": ["name", "name"], "X": ["k", "other"]}}\'',
+    "'[[1.0, 2.0], [3.0], [3.0]]'",
+    "'[[NaN, 1e999], [-Infinity], [NaN]]'",
+    "'[[1.0, true], [null], [[]]]'",
+    "'[[], [], []]'",
+    f"'[[{'9' * 400}, 2.0], [3.0], [{'9' * 400}]]'",
     '\'{"a": 1, "a": 2}\'',
     f"'{'[' * 3000}'",
     f"'{'[' * 3000}{']' * 3000}'",
@@ -79,18 +95,39 @@ def build(directory):
     store = CheckpointStore(new)
     fill(store)
     store.close()
-    shutil.copy(DATA / "format-1.sqlite", directory / "old.sqlite")
+    old = [directory / name for name in ("format-1.sqlite", "format-2.sqlite")]
+    for path in old:
+        shutil.copy(DATA / path.name, path)
     writing = CheckpointStore(directory / "writing.sqlite")
     fill(writing)
     for name in ("writing.sqlite", "writing.sqlite-wal"):
         shutil.copy(directory / name, directory / name.replace("writing", "logged"))
     writing.close()
-    return [new, directory / "old.sqlite", directory / "logged.sqlite"]
+    return [new, *old, directory / "logged.sqlite"]
+
+
+def described(key, numbers, **values):
+    """Give a search with a name for its data, and details."""
+    sample = json.dumps([numbers, numbers, numbers])
+    return search(
+        key,
+        parts={
+            "estimator": {"": ("class", "Logged"), "C": (key, key)},
+            "data": {"data_key": ("name", "name"), "X": ("name", "X")},
+        },
+        details={
+            "code": {"Logged.fit": (key, "a function")},
+            "sample": {"X": (key, sample)},
+            "same items": {"C": ("items", "")},
+        },
+        **values,
+    )
 
 
 def fill(store):
-    for key in ("search", "other"):
-        number = store.register(search(key))
+    searches = [search("search"), search("other"), described("third", [1.0, 2.0])]
+    for one in searches:
+        number = store.register(one)
         store.describe(
             number,
             [candidate(0), candidate(1)],
@@ -290,6 +327,8 @@ def look_on(path):
         read(reader)
     finally:
         reader.close()
+    for problem in find_problems(path):
+        assert problem
 
 
 def open_only(path):
@@ -299,7 +338,8 @@ def open_only(path):
 def resume(path):
     store = CheckpointStore(path)
     try:
-        relative_text(path, search("new"), read(store))
+        begin(store, search("new"))
+        begin(store, described("newer", [1.0, 2.5], run="newer"))
         number = store.register(search())
         store.describe(number, [candidate(0)], [(0, 0, "split 0")], 1)
         store.save([record("fold 1"), record("new"), failed(key="failed 1")])
@@ -309,12 +349,37 @@ def resume(path):
         store.close()
 
 
+def begin(store, new):
+    """Do with the searches that are there what one that starts does."""
+    others = read(store)
+    try:
+        require_same_data(new, others, store.details)
+    except ValueError as exc:  # the file may say that the data had been other
+        if "must be a name for one set of data" not in str(exc):
+            raise
+    for is_inner in (False, True):
+        found = nearest_relative(new, others, is_inner=is_inner)
+        if found is not None:
+            details = store.details(found[0].number)
+            for change in with_details(found[1], details, new.details):
+                str(change)
+    store.register(new)
+    outdated = outdated_relatives(new, others)
+    store.tell_of(outdated)
+    for old in outdated:
+        view_search(store, old).n_completed()
+
+
 def read(reader):
     searches = reader.searches()
     for found in searches:
         for one in reader.candidates(found.number):
             one.values()
         reader.splits(found.number)
+        for change in all_changes(
+            found, searches[0], reader.details(found.number), reader.details(1)
+        ):
+            str(change)
     keys = [f"{kind} {i}" for kind in ("fold", "failed") for i in range(60)]
     reader.find([*keys, "dict"])
     reader.find_all([*keys, "dict"])
