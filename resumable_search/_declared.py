@@ -127,7 +127,7 @@ def require_same_data(
                     f"The 'data_key' parameter of {search.kind} must be a name for "
                     f"one set of data. Got {now['data_key'][1]} with {name} as "
                     f"{has}, but search {other.number} in the checkpoint had "
-                    f"{inert(had)} under that name. Give other data another name, or leave "
-                    "'data_key' out."
+                    f"{inert(had)} under that name. Give other data another name, or "
+                    "leave 'data_key' out."
                 )
         return  # the others were compared with it

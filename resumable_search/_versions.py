@@ -118,9 +118,9 @@ class OldVersions:
         if changes:
             warnings.warn(
                 "Some of the reused folds were computed with other versions: "
-                f"{', '.join(map(inert, changes))}. Their scores are used as they are. To compute "
-                "them again, fit once with resume=False; to have every change of a "
-                "version do so, give versions='exact'.",
+                f"{', '.join(map(inert, changes))}. Their scores are used as they "
+                "are. To compute them again, fit once with resume=False; to have every "
+                "change of a version do so, give versions='exact'.",
                 VersionMixWarning,
                 stacklevel=2,
             )
