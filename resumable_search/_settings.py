@@ -105,7 +105,15 @@ _PANDAS_DEFAULTS = {
 
 
 def _pandas(name: str, default: Any) -> _Setting:
+    group, _, option = name.partition(".")
+
     def read(pandas: Any) -> Any:
+        # Each fold reads them, and the public function searches and warns each time.
+        there = getattr(pandas.options, "d", {}).get(group)
+        if there is not None:
+            if option not in there:
+                raise AttributeError(f"This release of pandas has no option {name}.")
+            return there[option]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return pandas.get_option(name)
@@ -306,11 +314,28 @@ def shipped() -> dict[str, Any]:
     return {k: v for k, v in current().items() if _SETTINGS[k].is_shipped}
 
 
-def put_back(values: Mapping[str, Any], library: str | None = None) -> None:
-    """Set what is not as it is in `values`, where the library is imported."""
+def put_back(
+    values: Mapping[str, Any],
+    library: str | None = None,
+    now: Mapping[str, Any] | None = None,
+) -> None:
+    """Set what is not as it is in `values`, where the library is imported.
+
+    Parameters
+    ----------
+    values : mapping
+        By the names of the settings.
+    library : str or None
+        None for all.
+    now : mapping or None
+        What `current` has just given; if nothing differs, no setting is read again.
+    """
+    if now is not None and all(values.get(k, v) == v for k, v in now.items()):
+        return
     for key, setting in _of(library):
         with contextlib.suppress(AttributeError):
             module = sys.modules[setting.library]
+            # One at a time: some decide about others.
             if key in values and setting.read(module) != values[key]:
                 setting.write(module, values[key])
 

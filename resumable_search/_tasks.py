@@ -8,6 +8,7 @@ from ._engine.pickling import dumps
 from ._engine.shipping import Workspace
 from ._engine.verification import ExpectedCode, expect
 from ._engine.worker import surroundings
+from ._keys.encoding import ATOMS
 from ._records import FoldTask
 from ._settings import shipped
 from ._sklearn_compat.callbacks import task_position
@@ -96,6 +97,9 @@ class TaskMaker:
     ) -> ExpectedCode | None:
         """Return what only one candidate runs, if there is something."""
         if self._candidate[0] is not parameters:
+            if all(type(value) in ATOMS for value in parameters.values()):
+                self._candidate = (parameters, None)  # no code is in these
+                return None
             code = expect((parameters,), (), workspace, self._code)
             self._candidate = (parameters, code if any(code.trace) else None)
         return self._candidate[1]

@@ -61,6 +61,9 @@ _STABLE = _NOTED_BY_WORKERS | {
     "threadpoolctl",
 }
 
+# The top-level name of a line of RECORD, if it stands for something to import.
+_RECORDED = re.compile(r"(?m)^([^/.,\n]+)(?:[/.][^,\n]*)?\.(?:py|so|pyd),")
+
 
 def version_part(packages: Iterable[str], choice: str) -> str:
     """Return what the versions of libraries add to a key.
@@ -173,32 +176,48 @@ def _named_alike(package: str) -> list[str]:
 
     To look at all distributions takes long where there are many.
     """
-    distribution = _installed(package)
-    if distribution is None:
-        return []
-    files = distribution.read_text("RECORD") or ""
-    is_there = re.search(rf"(?m)^{re.escape(package)}(/__init__)?\.", files)
-    return [distribution.name] if is_there else []
+    for name in _DISTRIBUTIONS.get(package, (package,)):
+        distribution = _installed(name)
+        if distribution is None:
+            continue
+        files = distribution.read_text("RECORD") or ""
+        if re.search(rf"(?m)^{re.escape(package)}(/__init__)?\.", files):
+            return [distribution.name]
+    return []
 
 
 @functools.lru_cache(maxsize=2)
 def _all_distributions(path: tuple[str, ...]) -> dict[str, list[str]]:  # noqa: ARG001 - for the cache
-    """Return import name -> the distributions that may have brought it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what has no metadata
-        found = importlib.metadata.packages_distributions()
-    return {
-        package: [name for name in dict.fromkeys(names) if isinstance(name, str)]
-        for package, names in found.items()
-    }
+    """Return import name -> the distributions that may have brought it.
+
+    As `importlib.metadata.packages_distributions` does, which makes an object of each
+    file of each distribution.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for distribution in importlib.metadata.distributions():
+        if _has_metadata(distribution):
+            for package in _packages_in(distribution):
+                found.setdefault(package, {})[distribution.name] = None
+    return {package: list(names) for package, names in found.items()}
+
+
+def _packages_in(distribution: importlib.metadata.Distribution) -> set[str]:
+    declared = (distribution.read_text("top_level.txt") or "").split()
+    if declared:
+        return set(declared)
+    return set(_RECORDED.findall(distribution.read_text("RECORD") or ""))
+
+
+def _has_metadata(distribution: importlib.metadata.Distribution) -> bool:
+    """Say whether there is something. An installer that was stopped leaves nothing."""
+    return any(map(distribution.read_text, ("METADATA", "PKG-INFO")))
 
 
 def _installed(name: str) -> importlib.metadata.Distribution | None:
-    """Return a distribution. An installer that was stopped leaves empty ones."""
-    for distribution in importlib.metadata.distributions(name=name):
-        if distribution.read_text("METADATA") or distribution.read_text("PKG-INFO"):
-            return distribution
-    return None
+    """Return a distribution that has metadata."""
+    return next(
+        filter(_has_metadata, importlib.metadata.distributions(name=name)), None
+    )
 
 
 def _installed_version(name: str) -> str | None:

@@ -8,6 +8,9 @@ import contextlib
 import os
 import signal
 import sys
+
+# `signal.getsignal` makes enumerations of what it gives, for each of 64 signals.
+from _signal import getsignal  # type: ignore[import-not-found]
 from collections.abc import Iterator
 
 __all__ = ["undone"]
@@ -36,7 +39,7 @@ def undone() -> Iterator[None]:
     """Put back the directory, environment, arguments, path, signal handlers, timers."""
     directory = _directory()
     environment = dict(os.environ)
-    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: getsignal(number) for number in _SIGNALS}
     timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
     n_modules = len(sys.modules)
     lists = [(values, list(values)) for values in (sys.argv, sys.path)]
@@ -55,7 +58,7 @@ def undone() -> Iterator[None]:
             if not any(state):  # it was not set before
                 signal.setitimer(timer, 0)
         for number, handler in handlers.items():
-            if handler is not None and signal.getsignal(number) is not handler:
+            if handler is not None and getsignal(number) is not handler:
                 signal.signal(number, handler)
 
 

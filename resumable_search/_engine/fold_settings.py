@@ -64,8 +64,10 @@ class FoldSettings:
         For its objects, and once more when they are there: the modules that come with
         them may set something.
         """
-        self._found = {**_settings.current(), **self._found}
-        _settings.put_back({**self._found, **self._shipped, **self._imported})
+        now = _settings.current()
+        self._found = {**now, **self._found}
+        wanted = {**self._found, **self._shipped, **self._imported}
+        _settings.put_back(wanted, now=now)
 
     @contextlib.contextmanager
     def in_fold(self) -> Iterator[None]:

@@ -170,9 +170,11 @@ def trace(cloned: Iterable[object], whole: Iterable[object] = ()) -> Trace:
             sources = _sources(imports)
             changed = changed_members(_Tracer(), sources)
             todo += [place for place in changed if place not in parts]
-    order = {name: number for number, name in enumerate(list(sys.modules))}
-    ordered = sorted(parts, key=lambda place: (order[place[0]], place[1]))
-    return Trace({place: parts[place] for place in ordered}, sources)
+    if parts:
+        order = {name: number for number, name in enumerate(list(sys.modules))}
+        places = sorted(parts, key=lambda place: (order[place[0]], place[1]))
+        parts = {place: parts[place] for place in places}
+    return Trace(parts, sources)
 
 
 def _sources(names: Iterable[str]) -> dict[str, Source]:
