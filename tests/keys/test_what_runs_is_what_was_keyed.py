@@ -314,6 +314,41 @@ def test_each_fold_has_the_values_of_the_script(user):
     assert scores == [1212.0, 1212.0, 1212.0]
 
 
+@pytest.mark.parametrize("change", ["number", "shape", "type", "array"])
+def test_a_large_array_in_a_module_is_in_each_fold_as_it_was(change, user):
+    """Whether a fold changes a number of it, its shape, its type or sets another."""
+    text = """
+        import numpy as np
+        from sklearn.base import BaseEstimator
+
+        table = np.zeros(400_000)
+
+
+        class Reads(BaseEstimator):
+            def __init__(self, change=None):
+                self.change = change
+
+            def fit(self, X, y=None):
+                global table
+                self.read_ = table.sum() + 10 * table.ndim + 100 * (table.dtype == "f8")
+                if self.change == "number":
+                    table[-1] = 5
+                elif self.change == "shape":
+                    table.shape = (2, -1)
+                elif self.change == "type":
+                    table.dtype = np.int64
+                elif self.change == "array":
+                    table = np.full(400_000, 7.0)
+                return self
+
+            def score(self, X, y=None):
+                return float(self.read_)
+    """
+    tables = user.module("tables", text)
+    scores, _ = ours(tables.Reads(), {"change": [change, None]}, n_jobs=1)
+    assert scores == [110.0, 110.0]
+
+
 def test_a_value_that_cannot_be_put_back_is_new_in_a_new_worker(user):
     """Another worker runs the next fold."""
     text = """
