@@ -24,7 +24,7 @@ class Faulty(Once):
     where : {"fit", "score"}
         When it happens.
     what : str
-        Name of the function below that does it.
+        Name of the function among `FAULTS` that does it.
     """
 
     def __init__(self, log, value=0.0, seconds=0.0, where="fit", what="kill"):
@@ -47,7 +47,7 @@ class Faulty(Once):
         return super().score(X, y)
 
     def misbehave(self):
-        globals()[self.what]()
+        FAULTS[self.what]()
 
 
 class FaultyToLoad(Logged):
@@ -155,6 +155,28 @@ def fork_and_die_in_the_middle_of_a_message():
         os._exit(0)
     os.write(pipe, (1000).to_bytes(8, "little") + b"half")
     kill()
+
+
+#: Name -> function. A key follows what it holds, and cannot follow globals().
+FAULTS = {
+    function.__name__: function
+    for function in (
+        kill,
+        segfault,
+        abort,
+        leave,
+        leave_as_if_all_was_well,
+        use_up_the_address_space,
+        use_up_the_cgroup,
+        exit_by_exception,
+        raise_own_end,
+        interrupt_itself,
+        hang,
+        hang_in_c,
+        stop_itself,
+        fork_and_die_in_the_middle_of_a_message,
+    )
+}
 
 
 class ForksOnce(Once):
