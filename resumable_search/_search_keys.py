@@ -155,7 +155,7 @@ class SearchKeys:
         """Give the key of the state from which `source` drew first."""
         return digest(
             what,
-            fingerprint(source, what),
+            _space_key(source) if type(source) is dict else fingerprint(source, what),
             self.key_of(self._search.estimator, "estimator", cloned=True),
             self._data_key(self._X, "X"),
             self._data_key(self._y, "y"),
