@@ -113,8 +113,9 @@ def _locked_directory(parent: Path) -> tuple[Path, FileLock]:
         lock = FileLock(path / _LOCK_NAME)
         try:
             lock.acquire(blocking=False)
-        except (Timeout, FileNotFoundError):
-            # Another process took it for abandoned, in the moment before the lock.
+        except (Timeout, FileNotFoundError, FileExistsError):
+            # Another process took it for abandoned, in the moment before the lock, or
+            # while the lock made sure that the directory exists.
             continue
         return path, lock
 

@@ -65,6 +65,18 @@ def test_a_variable_that_is_not_read_does_not_count(monkeypatch, function):
     assert fingerprint(function) == key
 
 
+@pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS"])
+def test_where_a_worker_runs_does_not_count(monkeypatch, name):
+    """A worker has a device and threads of its own, and the same key."""
+    here = {"getenv": os.getenv}
+    exec(f"def asks(X):\n    return X, getenv({name!r})", here)
+    key = fingerprint(here["asks"])
+
+    monkeypatch.setenv(name, "7")
+
+    assert fingerprint(here["asks"]) == key
+
+
 def test_a_text_counts_only_where_the_environment_is_read(monkeypatch):
     """A word that is also the name of a variable is a word."""
 

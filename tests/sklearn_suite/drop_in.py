@@ -9,9 +9,9 @@ has it: worker processes, and the default settings.
 A few tests need a scorer that all folds share: they look afterwards what it appended
 to a list, or it counts its calls. Each fold has a scorer of its own in a worker, and
 the same tests fail with scikit-learn's own classes as soon as they use two of joblib's
-processes. They are expected to fail, and the plugin can show the reason: with ``RESUMABLE_SEARCH_SUITE=theirs`` it
-leaves scikit-learn's classes in their place, lets them use two processes, and expects
-the same tests to fail.
+processes. They are expected to fail, and the plugin can show the reason: with
+``RESUMABLE_SEARCH_SUITE=theirs`` it leaves scikit-learn's classes in their place, lets
+them use two processes, and expects the same tests to fail.
 """
 
 import os
