@@ -197,7 +197,7 @@ Settings = dataclasses.make_dataclass(
     "Settings", ["k"], namespace=dict(value={P})
 )
 def read():
-    return Settings(0).value
+    return Settings.value
 """,
     "dataclass field": """
 @dataclasses.dataclass
@@ -606,6 +606,7 @@ _MODULES = {
     "module in an object": Carrier(
         "import {M}_settings\nclass Reads:\n"
         "    def __init__(self, module):\n        self.module = module\n"
+        "    def __deepcopy__(self, memo):\n        return Reads(self.module)\n"
         "    def get(self):\n        return self.module.VALUE\n"
         "read = Reads({M}_settings).get\n",
         _VALUE_MODULE,
