@@ -45,6 +45,10 @@ def chain(template, n_links, last):
     return scope["link0"]
 
 
+# Python 3.12 has a limit for calls in C that nobody can raise.
+LONGEST = 500 if sys.version_info[:2] == (3, 12) else 1000
+
+
 @pytest.mark.parametrize(
     ("template", "last"),
     [
@@ -59,7 +63,7 @@ def chain(template, n_links, last):
 def test_long_chains_of_code_have_keys(template, last):
     """The last of many functions or classes that refer to each other counts."""
     keys = [
-        fingerprint(chain(template, 1000, last.format(number=number)))
+        fingerprint(chain(template, LONGEST, last.format(number=number)))
         for number in (1, 1, 2)
     ]
     assert keys[0] == keys[1] != keys[2]
