@@ -33,6 +33,7 @@ _WHOLE = {name for name, carrier in CARRIERS.items() if carrier.in_module}
 _WHOLE |= {
     "in a module imported in a function",
     "module in a dict",
+    "module in an object",
     "module handed on",
     "attrgetter",
 }
