@@ -114,7 +114,7 @@ def dict_scoring(estimator, X, y):
         {"scoring": ["accuracy", "f1_macro"], "refit": False},
         {"return_train_score": True},
     ],
-    ids=str,
+    ids=["dict_scoring", "multimetric", "train_score"],
 )
 def test_what_is_left_out_has_no_part_in_the_results(parameters, data, log):
     """With the first candidate left out, whatever gives the scores."""

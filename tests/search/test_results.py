@@ -30,7 +30,7 @@ def dict_scoring(estimator, X, y):
         {"return_train_score": True},
         {"scoring": {"only": "accuracy"}, "refit": "only"},
     ],
-    ids=str,
+    ids=["default", "multimetric", "dict_scoring", "train_score", "one_of_a_dict"],
 )
 def test_a_finished_search_reads_as_its_cv_results(iris, parameters):
     """In every key, the times too; with the number of finished folds."""
