@@ -139,6 +139,8 @@ class FoldOutcome:
     """The GPU and the memory that the fold had for itself, where that was not
     enough."""
     warnings: tuple[WorkerWarning, ...] = ()
+    warned: bool = False
+    """Whether the filters decided about a warning: shown, ignored or an error."""
     versions: dict[str, str] = field(default_factory=dict)
     started: float | None = None
     """Seconds since 1970, UTC."""
@@ -174,6 +176,14 @@ class FoldRecord:
     """Number of the place in which it ran, from 0."""
     device: str | None = None
     """UUID of the GPU that its worker saw."""
+    warned: bool = False
+    """Whether there was a warning that another filter could have made an error."""
+    error_filters: str = ""
+    """The filters under which it ran that made warnings errors."""
+
+    def holds_under(self, error_filters: str) -> bool:
+        """Return whether it would come out the same under these filters."""
+        return not self.warned or self.error_filters == error_filters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -47,6 +47,7 @@ from ._sklearn_compat.estimators import scorers_by_name
 from ._sklearn_compat.results import finished_result
 from ._texts import inert
 from ._versions import OldVersions
+from ._warning_filters import error_filters
 
 __all__ = ["PlannedFold", "SearchSession"]
 
@@ -113,6 +114,8 @@ class SearchSession:
         # The name is of all the data; another fit hands on parts of it, or more.
         self._keys = SearchKeys(search, X, y, None if is_inner else search.data_key)
         self._resumes = search.resume
+        self._warned_otherwise = False
+        self._error_filters = error_filters(warnings.filters)
         # Folds that this fit has run, where those of before do not count.
         self._renewed: set[str] = set()
         # Folds and refits whose saved files of before are gone then.
@@ -298,17 +301,31 @@ class SearchSession:
         why = "the others are new, or had failed"
         if self._why_not_all:
             why = f"these things have changed {self._why_not_all}"
+        elif self._warned_otherwise:
+            why = (
+                "the others are new, had failed, or warned, and other warnings are "
+                "errors now"
+            )
         n_folds = self.n_resumed + self._n_run
         return f"{self.n_resumed} of {n_folds} folds were reused; {why}."
 
     def _find(self, keys: set[str]) -> dict[str, dict[str, FoldRecord]]:
         """Return what may be reused of folds: key -> scorer -> record."""
-        if self._resumes:
-            return self.store.find(keys)
-        for key in keys - self._cleared:
-            self.folders.remove(key)  # what a killed fit has saved in the middle of it
-        self._cleared |= keys
-        return self.store.find(keys & self._renewed)
+        if not self._resumes:
+            for key in keys - self._cleared:
+                # What a killed fit has saved in the middle of it.
+                self.folders.remove(key)
+            self._cleared |= keys
+            keys = keys & self._renewed
+        found: dict[str, dict[str, FoldRecord]] = {}
+        for key, records in self.store.find(keys).items():
+            found[key] = {
+                scorer: record
+                for scorer, record in records.items()
+                if record.holds_under(self._error_filters)
+            }
+            self._warned_otherwise |= len(found[key]) < len(records)
+        return found
 
     def save(self, outcomes: Sequence[tuple[PlannedFold, FoldOutcome]]) -> None:
         """Store what came of folds. They are on the disk when this returns."""
@@ -482,6 +499,8 @@ class SearchSession:
                 started=outcome.started,
                 worker=outcome.worker,
                 device=outcome.device,
+                warned=outcome.warned,
+                error_filters=self._error_filters,
             )
             for name, scorer in self._keys.scorers.items()
         ]

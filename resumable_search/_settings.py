@@ -56,6 +56,20 @@ def _set_locale(_: Any, value: str) -> None:
         locale.setlocale(locale.LC_ALL, value)
 
 
+# Without those that only later releases have, and without "formatter": a function.
+_PRINT_DEFAULTS = {
+    "edgeitems": 3,
+    "floatmode": "maxprec",
+    "infstr": "inf",
+    "legacy": False,
+    "linewidth": 75,
+    "nanstr": "nan",
+    "precision": 8,
+    "sign": "-",
+    "suppress": False,
+    "threshold": 1000,
+}
+
 _PYTHON = [
     _Setting(
         "decimal",
@@ -85,6 +99,14 @@ _PYTHON = [
         lambda module: module.geterr(),
         lambda module, value: module.seterr(**value),
         {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"},
+    ),
+    # Texts of arrays may be features.
+    _Setting(
+        "numpy",
+        "get_printoptions()",
+        lambda module: {k: module.get_printoptions()[k] for k in _PRINT_DEFAULTS},
+        lambda module, value: module.set_printoptions(**value),
+        _PRINT_DEFAULTS,
     ),
 ]
 

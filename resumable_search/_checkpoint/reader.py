@@ -37,7 +37,7 @@ _MOST_VALUES = 900
 _FOLD_COLUMNS = """
 folds.key, folds.scorer, folds.state, folds.test_score, folds.train_score,
 folds.n_test_samples, folds.fit_time, folds.score_time, folds.attempts,
-folds.environment
+folds.environment, folds.warned, folds.error_filters
 """
 
 _FIND_FOLDS = f"""
@@ -181,6 +181,8 @@ class CheckpointReader:
         score_time: object,
         attempts: object,
         environment: object,
+        warned: object,
+        error_filters: object,
         started: object = None,
         finished: object = None,
         worker: object = None,
@@ -201,6 +203,8 @@ class CheckpointReader:
             score_time=number(score_time),
             attempts=whole(attempts),
             versions=self._environment_of(whole(environment)),
+            warned=bool(whole(warned)),
+            error_filters=text(error_filters),
             started=optional(number, started),
             finished=optional(number, finished),
             worker=optional(whole, worker),

@@ -93,6 +93,8 @@ CREATE TABLE folds (
     device TEXT,                             -- UUID of the GPU
     environment INTEGER NOT NULL REFERENCES environments (id),
     error INTEGER REFERENCES errors (id),
+    warned INTEGER NOT NULL,                 -- 1: the filters decided about a warning
+    error_filters TEXT NOT NULL,             -- those that made warnings errors
     PRIMARY KEY (key, scorer)
 ) WITHOUT ROWID;
 CREATE TABLE random_states (
@@ -158,6 +160,24 @@ CREATE TABLE searches (
     created REAL NOT NULL,
     started REAL NOT NULL
 );
+CREATE TABLE folds (
+    key TEXT NOT NULL,
+    scorer TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('done', 'failed')),
+    test_score TEXT,
+    train_score TEXT,
+    n_test_samples INTEGER NOT NULL,
+    fit_time REAL NOT NULL,
+    score_time REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    finished REAL NOT NULL,
+    started REAL,
+    worker INTEGER,
+    device TEXT,
+    environment INTEGER NOT NULL REFERENCES environments (id),
+    error INTEGER REFERENCES errors (id),
+    PRIMARY KEY (key, scorer)
+) WITHOUT ROWID;
 """,
 }
 
@@ -208,13 +228,16 @@ _CHANGED_IN_2 = ("searches", "candidates", "splits", "folds")
 
 def _from_2_to_3(db: sqlite3.Connection) -> None:
     """Mark the searches whose folds are keyed by the rules of before."""
-    db.execute("CREATE TEMP TABLE old_searches AS SELECT * FROM searches")
-    db.execute("DROP TABLE searches")
+    for table in ("searches", "folds"):
+        db.execute(f"CREATE TEMP TABLE old_{table} AS SELECT * FROM {table}")  # noqa: S608
+        db.execute(f"DROP TABLE {table}")
     for statement in _statements(3):
-        if statement.split()[2] in ("searches", "details"):
+        if statement.split()[2] in ("searches", "folds", "details"):
             db.execute(statement)
     db.execute("INSERT INTO searches SELECT *, 1, 0 FROM old_searches")
-    db.execute("DROP TABLE old_searches")
+    db.execute("INSERT INTO folds SELECT *, 0, '' FROM old_folds")
+    for table in ("searches", "folds"):
+        db.execute(f"DROP TABLE old_{table}")
 
 
 #: Format -> function that takes a file from it to the next one.

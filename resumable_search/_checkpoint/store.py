@@ -4,7 +4,8 @@ The promise:
 
 - what `save` was given is on the disk when `save` returns, all of it or nothing;
 - a fold that is done is never changed, unless the user asks for that: then all of it
-  is replaced in one step;
+  is replaced in one step; or if it warned, and was done again under filters that make
+  other warnings errors;
 - only the process that runs a search writes its folds, from one thread; several
   processes may use one file for different searches, and read it at any time;
 - opening a file and reading it runs no code: there is no pickle in it.
@@ -39,20 +40,24 @@ from .strangers import check_journal
 __all__ = ["CheckpointStore"]
 
 _SAVE_FOLD = """
-INSERT INTO folds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO folds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key, scorer) DO UPDATE SET
     state = excluded.state, test_score = excluded.test_score,
     train_score = excluded.train_score, n_test_samples = excluded.n_test_samples,
     fit_time = excluded.fit_time, score_time = excluded.score_time,
-    attempts = folds.attempts + excluded.attempts, finished = excluded.finished,
+    attempts = excluded.attempts + iif(folds.state = 'done', 0, folds.attempts),
+    finished = excluded.finished,
     started = excluded.started, worker = excluded.worker, device = excluded.device,
-    environment = excluded.environment, error = excluded.error
+    environment = excluded.environment, error = excluded.error,
+    warned = excluded.warned, error_filters = excluded.error_filters
 WHERE folds.state != 'done'
+    OR (excluded.state = 'done' AND folds.warned
+        AND folds.error_filters != excluded.error_filters)
 """
 
-# A finished fold is never changed, but train scores can join it.
+# What is finished stays, but train scores can join it.
 _ADD_TRAIN_SCORE = """
-UPDATE folds SET train_score = ?
+UPDATE folds SET train_score = ?, warned = max(warned, ?)
 WHERE key = ? AND scorer = ? AND state = 'done' AND train_score IS NULL
 """
 
@@ -134,6 +139,8 @@ class CheckpointStore(CheckpointReader):
                     record.device,
                     self._environment(record.versions),
                     self._error(record.error),
+                    record.warned,
+                    record.error_filters,
                 )
                 for record in records
             ]
@@ -141,7 +148,12 @@ class CheckpointStore(CheckpointReader):
             self._db.executemany(
                 _ADD_TRAIN_SCORE,
                 [
-                    (_json(record.train_score), record.key, record.scorer)
+                    (
+                        _json(record.train_score),
+                        record.warned,
+                        record.key,
+                        record.scorer,
+                    )
                     for record in records
                     if record.train_score is not None and record.state is FoldState.DONE
                 ],

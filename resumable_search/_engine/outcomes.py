@@ -35,7 +35,7 @@ def finished(
     slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
 ) -> FoldOutcome:
     """Give the result of a fold, which may be that its fit or a scorer failed."""
-    result, failure, warnings, versions = content
+    result, failure, warnings, warned, versions = content
     return _outcome(
         slot,
         attempt,
@@ -43,6 +43,7 @@ def finished(
         failure=failure,
         out_of_memory=out_of_memory,
         warnings=warnings,
+        warned=warned,
         versions=versions,
     )
 

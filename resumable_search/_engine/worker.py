@@ -40,7 +40,7 @@ import cloudpickle
 from joblib import parallel_config
 from joblib.parallel import ThreadingBackend
 
-from .. import _folds
+from .. import _folds, _warning_filters
 from .._checkpoint.locations import ENVIRONMENT_VARIABLE
 from .._folds import RunningFold
 from .._frameworks import hooks as _frameworks
@@ -140,7 +140,7 @@ class _FoldRunner:
                 parameters, progress, position, code = _payload(payload)
                 if code is not None:
                     self._verification.add(code)
-                warnings.filters[:] = context.warning_filters  # type: ignore[index]
+                asked = _warning_filters.use(context.warning_filters)
                 self._settings.begin()
                 _seeds.seed_generators(seed)
                 self._has_run = True
@@ -156,7 +156,9 @@ class _FoldRunner:
         except Exception as exc:
             return "error", _pickled_error(exc, tuple(caught))
         failure = result["fit_error"] or _scoring_error(failed, caught)
-        return "done", _pickled((result, failure, tuple(caught), _versions()))
+        return "done", _pickled(
+            (result, failure, tuple(caught), bool(asked), _versions())
+        )
 
     def _opened(self, path: str) -> Context:
         if self._context is None or self._context.path != path:

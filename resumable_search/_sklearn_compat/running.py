@@ -1,6 +1,7 @@
 """Running a fold, in the worker."""
 
 import numbers
+import warnings
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,12 @@ def run_fold(
         kwargs["callback_ctx"] = sibling(objects["callback_ctx"], task_position)
     if objects["caller"] is not None:
         kwargs["caller"] = stand_in(*objects["caller"])
-    result = objects["function"](
+    function = objects["function"]
+    if hasattr(function, "warning_filters"):
+        # From 1.8 on, scikit-learn sets them itself: those of this process, which are
+        # the parent's and more.
+        function.warning_filters = list(warnings.filters)
+    result = function(
         clone(objects["estimator"]),
         *data,
         train=split[0],

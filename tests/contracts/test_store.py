@@ -133,6 +133,28 @@ def test_a_failed_fold_is_not_found_and_can_be_finished(store):
     assert store.find(["fold"])["fold"]["accuracy"].attempts == 3
 
 
+def test_a_fold_that_warned_can_be_done_again_under_other_filters(store):
+    """It is replaced by what is done, not by what fails."""
+    store.save([record(test_score=1.0, warned=True)])
+    store.save([failed(error_filters="error")])
+    assert store.find(["fold"])["fold"]["accuracy"].test_score == 1.0
+    store.save([record(test_score=2.0, warned=True, error_filters="error")])
+    store.save([record(test_score=3.0, error_filters="error")])
+    found = store.find(["fold"])["fold"]["accuracy"]
+    assert (found.test_score, found.attempts) == (2.0, 1)
+    assert found.holds_under("error")
+    assert not found.holds_under("")
+
+
+def test_a_fold_that_did_not_warn_stays_under_other_filters(store):
+    """Nothing depends on them."""
+    store.save([record(test_score=1.0)])
+    store.save([record(test_score=2.0, error_filters="error")])
+    found = store.find(["fold"])["fold"]["accuracy"]
+    assert found.test_score == 1.0
+    assert found.holds_under("error")
+
+
 def test_equal_errors_are_stored_once(store):
     """A thousand folds with the same traceback do not fill the disk."""
     store.save([failed(key=f"fold {i}", error="x" * 10_000) for i in range(1000)])

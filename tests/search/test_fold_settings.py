@@ -54,7 +54,7 @@ def test_what_a_fold_sets_is_put_back(function):
 
 
 def test_what_the_script_has_set_holds_in_workers():
-    """The error modes, the decimal context and pandas' options are the parent's."""
+    """NumPy's, pandas' and decimal's are the parent's."""
 
     def function(X):
         import pandas as pd
@@ -63,14 +63,16 @@ def test_what_the_script_has_set_holds_in_workers():
             (np.geterr()["over"] == "raise")
             + (decimal.getcontext().prec == 7)
             + (not pd.get_option("compute.use_bottleneck"))
+            + (np.get_printoptions()["precision"] == 3)
         )
 
     with (
         np.errstate(over="raise"),
         decimal.localcontext(prec=7),
         pd.option_context("compute.use_bottleneck", False),
+        np.printoptions(precision=3),
     ):
-        assert set(scores(function)) == {3.0}
+        assert set(scores(function)) == {4.0}
     assert set(scores(function, checkpoint="other.sqlite")) == {0.0}
 
 

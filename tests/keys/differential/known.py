@@ -40,12 +40,6 @@ _WHOLE |= {
 
 KNOWN = (
     Known(
-        "wrong",
-        {"warnings as errors", "print options of numpy"},
-        set(),
-        "no key sees it: docs/keys.md, Limits",
-    ),
-    Known(
         "needless",
         {"python -O"},
         set(),

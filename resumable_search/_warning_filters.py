@@ -1,0 +1,73 @@
+"""Filters of warnings: which of them make errors, and whether a fold depends on them.
+
+A filter that makes a warning an error can fail a fit, or send it another way. Filters
+do not count for a fold's key, since most folds meet no warning. Each says whether it
+did, and is used again under other filters only if it did not.
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["error_filters", "use"]
+
+
+def error_filters(filters: Sequence[tuple[Any, ...]]) -> str:
+    """Return the filters that make warnings errors, as text; "" if none does.
+
+    Parameters
+    ----------
+    filters : sequence of tuple
+        As in `warnings.filters`.
+
+    Returns
+    -------
+    str
+        With those that stand before them and let warnings through, since the first
+        filter that fits a warning decides. Equal where the same warnings are errors.
+    """
+    texts: list[str] = []
+    n_counting = 0
+    for action, message, category, module, line in filters:
+        is_error = action == "error"
+        scope = (
+            _pattern(message),
+            f"{category.__module__}.{category.__qualname__}",
+            _pattern(module),
+            str(line),
+        )
+        text = ":".join(("error" if is_error else "pass", *scope))
+        if text not in texts:
+            texts.append(text)
+        if is_error:
+            n_counting = len(texts)
+        if scope == ("", "builtins.Warning", "", "0"):
+            break  # it fits every warning
+    return ", ".join(texts[:n_counting])
+
+
+def use(filters: Sequence[tuple[Any, ...]]) -> list[type[Warning]]:
+    """Set the filters of this process; return a list of what they will be asked about.
+
+    The list grows with each warning that they decide about. What the code that warns
+    has a filter of its own for is not among them.
+    """
+    asked: list[type[Warning]] = []
+
+    class Note(type):
+        def __subclasscheck__(cls, category: type[Warning]) -> bool:
+            asked.append(category)
+            return False  # the next filter decides
+
+    nothing = Note("nothing", (Warning,), {})
+    warnings.filters[:] = [("default", None, nothing, None, 0), *filters]  # type: ignore[index]
+    return asked
+
+
+def _pattern(pattern: re.Pattern[str] | str | None) -> str:
+    """Return the text of a filter's pattern; "" if it fits everything."""
+    if isinstance(pattern, re.Pattern):
+        flags = int(pattern.flags & ~re.UNICODE)  # which each text pattern has
+        return f"{pattern.pattern}/{flags}" if pattern.pattern else ""
+    return pattern or ""
