@@ -22,6 +22,7 @@ from .declared_parts import (
 )
 from .encoding import encode_str, node
 from .environment import encode_environment, reads_environment
+from .generated import lasting_namespace
 from .library_code import (
     is_library,
     is_library_scope,
@@ -188,7 +189,7 @@ def _hints(walk: Walk, cls: type) -> Iterator[bytes]:
 
 def _namespace(cls: type) -> Iterator[tuple[str, object]]:
     is_enum = issubclass(cls, enum.Enum)
-    for name, value in vars(cls).items():
+    for name, value in lasting_namespace(cls):
         if name in _CLASS_NOISE or isinstance(
             value, types.GetSetDescriptorType | types.MemberDescriptorType
         ):

@@ -23,6 +23,7 @@ from .code import encode_class, encode_function
 from .compiled import COMPILED_BY_NAME
 from .data_handlers import DATA_BASES, DATA_BY_NAME
 from .encoding import ATOMS, node
+from .generated import encode_type_adapter
 from .instances import encode_instance
 from .keras_objects import encode_callback, encode_keras, is_keras
 from .libraries import (
@@ -109,6 +110,7 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,
     *COMPILED_BY_NAME,
+    ("pydantic", "TypeAdapter", encode_type_adapter),
     ("keras", "Callback", encode_callback),
 ]
 
