@@ -72,7 +72,7 @@ def test_nothing_in_a_checkpoint_reaches_the_terminal_as_a_command(
 ):
     """Escape sequences and markup are text on one line."""
     command, *options = arguments
-    text = cli(command, hostile, *options).output
+    text = cli(command, hostile, *options, env={"COLUMNS": "1000"}).output
     assert all(c.isprintable() or c == "\n" for c in text)
     assert "[red]x[/red]" in text
 
