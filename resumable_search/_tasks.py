@@ -97,7 +97,7 @@ class TaskMaker:
     ) -> ExpectedCode | None:
         """Return what only one candidate runs, if there is something."""
         if self._candidate[0] is not parameters:
-            if all(type(value) in ATOMS for value in parameters.values()):
+            if all(id(type(value)) in ATOMS for value in parameters.values()):
                 self._candidate = (parameters, None)  # no code is in these
                 return None
             code = expect((parameters,), (), workspace, self._code)

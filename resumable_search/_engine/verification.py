@@ -298,7 +298,7 @@ class Verification:
         different = self._different(places)
         if different and may_set:
             self._set(different)
-            self._sent += [p for p in different if type(look_up(p)) not in ATOMS]
+            self._sent += [p for p in different if id(type(look_up(p))) not in ATOMS]
             different = self._different(places)
         if different:
             self._refuse([self._text(place) for place in different])

@@ -144,7 +144,7 @@ def _instructions_of(code: types.CodeType) -> Iterator[dis.Instruction]:
 
 
 def _constant(value: object) -> bytes:
-    atom = PYTHON_ATOMS.get(type(value))
+    atom = PYTHON_ATOMS.get(id(type(value)))
     if atom is not None:
         return atom(value)
     if isinstance(value, types.CodeType):

@@ -45,7 +45,7 @@ class CandidateKeys:
     def _note_cloned(self, value: Any) -> None:
         """Walk what `sklearn.base.clone` hands on as it is."""
         kind = type(value)
-        if kind in ATOMS:
+        if id(kind) in ATOMS:
             return
         if kind is dict:
             for item in value.values():

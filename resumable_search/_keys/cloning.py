@@ -19,30 +19,29 @@ from .python import Keywords
 from .relevance import counted
 from .walk import Unkeyable, Walk
 
-_ITEMS: dict[type, bytes] = {list: b"list", tuple: b"tuple"}
+# By id of the class: a metaclass may compare and hash its classes as it likes.
+_ITEMS = {id(list): b"list", id(tuple): b"tuple"}
+_SETS = {id(set): b"set", id(frozenset): b"frozenset"}
 # Whether the order counts.
-_DICTS: dict[type, tuple[bytes, bool]] = {
-    dict: (b"dict", True),
-    Keywords: (b"keywords", False),
-}
+_DICTS = {id(dict): (b"dict", True), id(Keywords): (b"keywords", False)}
 
 
 def encode_cloned(walk: Walk, value: Any) -> bytes:
     """Key a value by what a clone of it has."""
-    kind = type(value)
-    if kind in _ITEMS:
+    kind, number = type(value), id(type(value))
+    if number in _ITEMS:
         return node(
-            _ITEMS[kind],
+            _ITEMS[number],
             [
                 walk.child(f"[{index}]", item, encode_cloned)
                 for index, item in enumerate(value)
             ],
         )
-    if kind in (set, frozenset):
+    if number in _SETS:
         items = sorted(encode_cloned(walk, item) for item in value)
-        return node(kind.__name__.encode(), [*items, b"N"])
-    if kind in _DICTS:
-        tag, ordered = _DICTS[kind]
+        return node(_SETS[number], [*items, b"N"])
+    if number in _DICTS:
+        tag, ordered = _DICTS[number]
         return node(tag, walk.items(value.items(), ordered, encode_cloned))
     if isinstance(value, type) or not hasattr(value, "get_params"):
         return walk.encode(value)

@@ -12,13 +12,13 @@ import types
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .._sklearn_compat.estimators import PASSTHROUGH
 from .._sklearn_compat.scorers import SCORER
 from .bytecode import normalise
+from .class_tables import ClassTable
 from .code import encode_class, encode_function
 from .compiled import COMPILED_BY_NAME
 from .data_handlers import DATA_BASES, DATA_BY_NAME
@@ -56,8 +56,8 @@ from .tensors import TENSORS_BY_NAME
 from .walk import Handler, Walk
 
 # What the user has registered, and the handlers that were looked up.
-_registered: dict[type, Callable[[Any], object]] = {}
-_handlers: WeakKeyDictionary[type, tuple[Handler, bool]] = WeakKeyDictionary()
+_registered: ClassTable[Callable[[Any], object]] = ClassTable()
+_handlers: ClassTable[tuple[Handler, bool]] = ClassTable()
 
 _EXACT: dict[type, tuple[Handler, bool]] = {
     list: (sequence(b"list"), False),
@@ -85,7 +85,8 @@ _EXACT: dict[type, tuple[Handler, bool]] = {
     np.random.Generator: (by_state(lambda value: value.bit_generator), False),
     np.random.SeedSequence: (by_state(lambda value: value.state), False),
 }
-# Looked up in this order by isinstance, after the classes above.
+_BY_ID = {id(cls): found for cls, found in _EXACT.items()}
+# Looked up in this order among the bases of a class, after the classes above.
 _BASES: list[tuple[type, tuple[Handler, bool]]] = [
     (type, (encode_class, True)),
     (Enum, (encode_enum, True)),
@@ -117,19 +118,18 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
 
 def handler_of(cls: type) -> tuple[Handler, bool]:
     """Give the handler for a class, and whether its instances may hold themselves."""
-    found = _EXACT.get(cls) or _handlers.get(cls)
-    if found is None:
-        found = _handlers[cls] = _find_handler(cls)
-    return found
+    found = _BY_ID.get(id(cls)) or _handlers.get(cls)
+    return found or _handlers.put(cls, _find_handler(cls))
 
 
 def _find_handler(cls: type) -> tuple[Handler, bool]:
-    if _is_registered(cls):
+    if _registered_for(cls) is not None:
         return _encode_registered, False
     if hasattr(cls, "__resumable_search_key__"):
         return _encode_own_key, False
+    bases = set(map(id, cls.__mro__))
     for base, found in _BASES:
-        if issubclass(cls, base):
+        if id(base) in bases:
             return found
     names = {(package_of(base), base.__name__) for base in cls.__mro__}
     for package, name, handler in _BY_NAME:
@@ -140,28 +140,28 @@ def _find_handler(cls: type) -> tuple[Handler, bool]:
     return encode_instance, True
 
 
-def _is_registered(cls: type) -> bool:
-    return any(base in _registered for base in cls.__mro__)
+def _registered_for(cls: type) -> Callable[[Any], object] | None:
+    return next(filter(None, map(_registered.get, cls.__mro__)), None)
 
 
 def has_own_key(cls: type) -> bool:
     """Say whether the user has said how the objects of a class are told apart."""
-    return _is_registered(cls) or hasattr(cls, "__resumable_search_key__")
+    return _registered_for(cls) is not None or hasattr(cls, "__resumable_search_key__")
 
 
 def has_fixed_key(cls: type) -> bool:
     """Say whether a class is one of Python's and NumPy's own values and containers."""
-    return cls in {object, *ATOMS, *_EXACT}
+    return cls is object or id(cls) in ATOMS.keys() | _BY_ID.keys()
 
 
 def register(cls: type, function: Callable[[Any], object]) -> None:
     """Key the objects of a class by what the function makes of them."""
-    _registered[cls] = function
+    _registered.put(cls, function)
     _handlers.clear()
 
 
 def _encode_registered(walk: Walk, value: Any) -> bytes:
-    function = next(_registered[b] for b in type(value).__mro__ if b in _registered)
+    function: Any = _registered_for(type(value))
     key = walk.child(" -> registered key", function(value))
     return node(b"registered", (class_name(type(value)), key))
 

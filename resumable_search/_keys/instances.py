@@ -33,7 +33,7 @@ def encode_instance(walk: Walk, value: Any) -> bytes:
 
 def _encode_by_state(walk: Walk, value: Any) -> bytes:
     try:
-        special = copyreg.dispatch_table.get(type(value))
+        special = _reducer_of(type(value))
         reduced = special(value) if special else value.__reduce_ex__(4)
     except Exception as error:
         raise Unkeyable(value, f"it cannot be pickled ({error})") from error
@@ -53,6 +53,12 @@ def _encode_by_state(walk: Walk, value: Any) -> bytes:
             node(b"pairs", walk.items(pairs or (), ordered=True)),
         ),
     )
+
+
+def _reducer_of(cls: type) -> Any:
+    """Return what is registered to reduce a class that may have no hash."""
+    table = list(copyreg.dispatch_table.items())
+    return next((function for base, function in table if base is cls), None)
 
 
 def _encode_state(walk: Walk, kind: type, state: Any) -> bytes:

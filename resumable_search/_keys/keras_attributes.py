@@ -10,8 +10,8 @@ import dis
 import types
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
+from .class_tables import ClassTable
 from .library_code import is_library
 
 # What Keras sets from elsewhere than the methods of the object's class, or by setattr.
@@ -25,7 +25,7 @@ _NOISE = frozenset(
     """name built compiled stop_training stop_predicting stop_evaluating dtype
     steps_per_execution unrolled_steps_per_execution states""".split()  # noqa: SIM905 - likewise
 )
-_stored: WeakKeyDictionary[type, frozenset[str]] = WeakKeyDictionary()
+_stored: ClassTable[frozenset[str]] = ClassTable()
 
 
 def is_users(cls: type) -> bool:
@@ -79,7 +79,7 @@ def _stored_names(cls: type) -> frozenset[str]:
             if base is not object and not is_users(base):
                 for member in vars(base).values():
                     names.update(_names_set_by(member))
-        found = _stored[cls] = frozenset(names)
+        found = _stored.put(cls, frozenset(names))
     return found
 
 

@@ -36,7 +36,9 @@ def encode_keywords(walk: Walk, value: Any) -> bytes:
 
 def _encode_items(walk: Walk, tag: bytes, value: Any, ordered: bool) -> bytes:
     try:  # text and numbers only, as in a candidate
-        pairs = [(ATOMS[type(k)](k), ATOMS[type(v)](v)) for k, v in value.items()]
+        pairs = [
+            (ATOMS[id(type(k))](k), ATOMS[id(type(v))](v)) for k, v in value.items()
+        ]
     except KeyError:
         return node(tag, walk.items(value.items(), ordered))
     if not ordered:

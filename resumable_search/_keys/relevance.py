@@ -11,8 +11,8 @@ import functools
 import types
 from collections.abc import Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
 
+from .class_tables import ClassTable
 from .library_code import is_library, package_of
 from .python import Keywords
 
@@ -95,10 +95,8 @@ _NOISE: dict[str, frozenset[str]] = {
     "resumable_search": frozenset({"_resumption"}),
 }
 
-_registered: dict[type, frozenset[str]] = {}
-_known: WeakKeyDictionary[type, tuple[frozenset[str], frozenset[str]]] = (
-    WeakKeyDictionary()
-)
+_registered: ClassTable[frozenset[str]] = ClassTable()
+_known: ClassTable[tuple[frozenset[str], frozenset[str]]] = ClassTable()
 
 
 def register_irrelevant(cls: type, *names: str) -> None:
@@ -140,7 +138,7 @@ def register_irrelevant(cls: type, *names: str) -> None:
                 "The names that register_irrelevant takes must be text, such as "
                 f"'n_jobs'. Got {name!r} instead."
             )
-    _registered[cls] = _registered.get(cls, frozenset()) | set(names)
+    _registered.put(cls, (_registered.get(cls) or frozenset()) | set(names))
     _known.clear()
 
 
@@ -197,14 +195,11 @@ def _without_order(value: Any, dropped: frozenset[str]) -> Any:
 
 
 def _policy(cls: type) -> tuple[frozenset[str], frozenset[str]]:
-    known = _known.get(cls)
-    if known is None:
-        known = _known[cls] = _find_policy(cls)
-    return known
+    return _known.get(cls) or _known.put(cls, _find_policy(cls))
 
 
 def _find_policy(cls: type) -> tuple[frozenset[str], frozenset[str]]:
-    dropped = {name for base in cls.__mro__ for name in _registered.get(base, ())}
+    dropped = {name for base in cls.__mro__ for name in _registered.get(base) or ()}
     owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
     package = package_of(owner)
     mentioned = set(_mentioned(cls))

@@ -36,7 +36,7 @@ from .walk import Unkeyable, Walk
 Place = tuple[str, str]
 
 _MISSING = object()
-_CONSTANTS = ATOMS.keys() - {bytearray}
+_CONSTANTS = ATOMS.keys() - {id(bytearray)}
 
 
 class Part(NamedTuple):
@@ -322,7 +322,7 @@ def is_constant(value: object) -> bool:
         return all(map(is_constant, value))
     if not isinstance(value, types.FunctionType):
         kinds = (type, types.BuiltinFunctionType, types.ModuleType)
-        return type(value) in _CONSTANTS or isinstance(value, kinds)
+        return id(type(value)) in _CONSTANTS or isinstance(value, kinds)
     if is_library(value.__module__):
         return True
     if _place_of(value) is None:  # its globals are its own

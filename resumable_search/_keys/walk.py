@@ -69,7 +69,7 @@ class Walk:
 
     def encode(self, value: object) -> bytes:
         """Encode a value."""
-        atom = ATOMS.get(type(value))
+        atom = ATOMS.get(id(type(value)))
         if atom is not None:
             return atom(value)
         if self._numbers is None and id(value) in self._known:
@@ -221,7 +221,7 @@ class Walk:
         value: object,
         encode: Callable[["Walk", Any], bytes] | None,
     ) -> bytes:
-        atom = ATOMS.get(type(value))
+        atom = ATOMS.get(id(type(value)))
         return atom(value) if atom else self.child(f"[{summarize(key)}]", value, encode)
 
     def attributes(self, values: dict[str, Any]) -> list[bytes]:

@@ -10,6 +10,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from resumable_search import ResumableGridSearchCV, register_irrelevant
 from resumable_search._keys import relevance
+from resumable_search._keys.class_tables import ClassTable
 from resumable_search._keys.fingerprint import fingerprint
 
 
@@ -110,7 +111,7 @@ def test_fitted_models_that_differ_in_threads_only_are_the_same():
 
 @pytest.fixture
 def forget_registrations(monkeypatch):
-    monkeypatch.setattr(relevance, "_registered", {})
+    monkeypatch.setattr(relevance, "_registered", ClassTable())
     yield
     relevance._known.clear()
 
