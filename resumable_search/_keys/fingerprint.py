@@ -135,15 +135,17 @@ def encoded(
 def _explain(path: str, error: Unkeyable) -> str:
     cls = type(error.value)
     kind = f"{cls.__module__}.{cls.__qualname__}"
+    remedy = error.remedy or (
+        "Open files, locks, connections, generators and the like have no content to "
+        "compare. Create it inside the function or method that needs it, or give its "
+        "class a method __resumable_search_key__(self) that returns a plain value "
+        "which changes when results do, or call resumable_search.register_key("
+        f"{cls.__name__}, function) for a class that is not yours."
+    )
     return (
         f"{path} must be something that tells when it has changed, because finished "
         f"folds are only reused for equal values. Got {summarize(error.value)} of type "
-        f"{kind} instead: {error}. Open files, locks, connections, generators and the "
-        "like have no content to compare. Create it inside the function or method that "
-        "needs it, or give its class a method __resumable_search_key__(self) that "
-        "returns a plain value which changes when results do, or call "
-        f"resumable_search.register_key({cls.__name__}, function) for a class that is "
-        "not yours."
+        f"{kind} instead: {error}. {remedy}"
     )
 
 

@@ -9,7 +9,7 @@ import functools
 import logging
 import random
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
@@ -53,7 +53,7 @@ from .python import (
 )
 from .relevance import Drawn
 from .tensors import TENSORS_BY_NAME
-from .walk import Handler, Walk
+from .walk import Handler, Unkeyable, Walk
 
 # What the user has registered, and the handlers that were looked up.
 _registered: ClassTable[Callable[[Any], object]] = ClassTable()
@@ -162,10 +162,49 @@ def register(cls: type, function: Callable[[Any], object]) -> None:
 
 def _encode_registered(walk: Walk, value: Any) -> bytes:
     function: Any = _registered_for(type(value))
-    key = walk.child(" -> registered key", function(value))
-    return node(b"registered", (class_name(type(value)), key))
+    return _encode_told(walk, value, b"registered", lambda: function(value))
 
 
 def _encode_own_key(walk: Walk, value: Any) -> bytes:
-    key = walk.child(" -> own key", value.__resumable_search_key__())
-    return node(b"own", (class_name(type(value)), key))
+    return _encode_told(walk, value, b"own", lambda: value.__resumable_search_key__())
+
+
+def _encode_told(
+    walk: Walk, value: object, tag: bytes, tell: Callable[[], object]
+) -> bytes:
+    """Key an object by what the user tells of it, if that can tell it from others."""
+    where = "method __resumable_search_key__ of"
+    if tag == b"registered":
+        where = "function that is registered with register_key for"
+    where += f" the class {type(value).__qualname__}"
+    remedy = (
+        f"Have the {where} return a plain value, such as a number, a text or a tuple "
+        "of them, which changes when results do."
+    )
+    try:
+        told = tell()
+    except RecursionError:
+        raise
+    except Exception as error:
+        cause = f"the {where} failed ({type(error).__name__}: {error})"
+        raise Unkeyable(value, cause, remedy) from error
+    if _is_or_holds(told, value) or told is NotImplemented:
+        what = "NotImplemented" if told is NotImplemented else "the object itself"
+        raise Unkeyable(value, f"the {where} returned {what}", remedy)
+    label = " -> registered key" if tag == b"registered" else " -> own key"
+    try:
+        key = walk.child(label, told)
+    except Unkeyable as error:
+        error.remedy = error.remedy or remedy
+        raise
+    return node(tag, (class_name(type(value)), key))
+
+
+def _is_or_holds(told: object, value: object) -> bool:
+    """Say whether an object is to be known by itself, which all of its class are."""
+    inner: Iterable[object] = ()
+    if isinstance(told, dict):
+        inner = told.values()
+    elif isinstance(told, list | tuple):
+        inner = told
+    return told is value or any(item is value for item in inner)

@@ -21,11 +21,22 @@ HandlerOf = Callable[[type], tuple[Handler, bool]]
 
 
 class Unkeyable(Exception):  # noqa: N818 - becomes a FingerprintError at the top
-    """A value without a key, and the way that led to it."""
+    """A value without a key, and the way that led to it.
 
-    def __init__(self, value: object, cause: str) -> None:
+    Parameters
+    ----------
+    value : object
+        The value.
+    cause : str
+        Why it has none.
+    remedy : str, default=""
+        What the user can do, where that is not what holds for most values.
+    """
+
+    def __init__(self, value: object, cause: str, remedy: str = "") -> None:
         super().__init__(cause)
         self.value = value
+        self.remedy = remedy
         self.path: list[str] = []
 
 

@@ -525,6 +525,45 @@ def test_key_method_stands_for_the_object():
     assert fingerprint(Keyed("a")) == fingerprint(Keyed("a")) != fingerprint(Keyed("b"))
 
 
+ODD_KEYS = [
+    (lambda connection: connection, "returned the object itself"),
+    (lambda connection: (1, connection), "returned the object itself"),
+    (lambda connection: NotImplemented, "returned NotImplemented"),
+    (lambda connection: connection.port, "failed .AttributeError: "),
+    (lambda: "address", "failed .TypeError: "),
+    (lambda connection: connection.lock, "cannot pickle"),
+    (lambda connection: [(letter for letter in connection.address)], "pickle"),
+]
+
+
+@pytest.mark.parametrize(("function", "cause"), ODD_KEYS)
+def test_registered_key_that_tells_nothing_is_an_error(registered, function, cause):
+    """It names the class and says what its function is to return."""
+    register_key(Connection, function)
+    with pytest.raises(FingerprintError, match=cause) as caught:
+        fingerprint([Connection("a")])
+    assert str(caught.value).startswith("value[0]")
+    assert "with register_key for the class Connection return a plain value" in str(
+        caught.value
+    )
+
+
+def test_key_method_that_tells_nothing_is_an_error():
+    """A method that returns the object would give all objects one key."""
+
+    class Told:
+        def __resumable_search_key__(self):
+            return self
+
+    class Text:
+        __resumable_search_key__ = "text"
+
+    for cls in (Told, Text):
+        message = f"{cls.__qualname__} return a plain value"
+        with pytest.raises(FingerprintError, match=message):
+            fingerprint(cls())
+
+
 @pytest.mark.parametrize("cls", [dict, int, object, "Connection", np.float64])
 def test_register_key_refuses_what_it_cannot_change(cls):
     """Plain values and containers have the key they have."""
