@@ -109,6 +109,7 @@ def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[b
             continue  # a builtin, or not defined
         yield encode_str(name)
         if isinstance(scope[name], types.ModuleType):
+            yield walk.use(place, name, scope[name])
             yield encode_module_use(walk, scope[name], _tails(code, name))
         else:
             yield walk.member(place, name, f" -> global '{name}'", scope[name])

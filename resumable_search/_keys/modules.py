@@ -125,6 +125,7 @@ def encode_module_use(
         parts.append(encode_str(name))
         if isinstance(value, types.ModuleType):
             inner = {tail[1:] for tail in tails if tail[0] == name}
+            parts.append(walk.use(module.__name__, name, value))
             parts.append(encode_module_use(walk, value, inner))
         else:
             label = f" -> global '{module.__name__}.{found}'"

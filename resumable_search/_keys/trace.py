@@ -130,6 +130,12 @@ class _Tracer(Walk):
             return encode_str(name)
         return super().member(module, name, label, value)
 
+    def use(self, module: str, name: str, value: types.ModuleType) -> bytes:
+        """Encode which module stands at a place; a script can set another one there."""
+        if _is_own(module) and look_up((module, name)) is value:
+            self.reached[(module, name)] = None
+        return b"" if _is_made(value) else encode_str(value.__name__)
+
 
 def trace(cloned: Iterable[object], whole: Iterable[object] = ()) -> Trace:
     """List what values reach in the user's modules.
@@ -234,6 +240,9 @@ def _part_of(place: Place) -> tuple[Part, _Tracer]:
     def encode() -> bytes:
         nonlocal walk
         walk = _Tracer(place)
+        if isinstance(value, types.ModuleType) and not _is_made(value):
+            # What code reads in it has places of its own.
+            return named(b"module", None, value.__name__)
         return walk.finish(walk.encode(value))
 
     try:
@@ -362,6 +371,12 @@ def _is_own(module: str) -> bool:
         return False
     by_value: Mapping[str, Any] = cloudpickle.list_registry_pickle_by_value()
     return not any(f"{module}.".startswith(f"{name}.") for name in by_value)
+
+
+def _is_made(module: types.ModuleType) -> bool:
+    """Say whether a module was made at run time, and travels with its content."""
+    is_plain = type(module) is types.ModuleType  # others load lazily
+    return is_plain and sys.modules.get(module.__name__) is not module
 
 
 def _has_no_code(value: object) -> bool:

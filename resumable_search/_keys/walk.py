@@ -5,6 +5,7 @@ itself (functions, the user's classes and instances): there the walk numbers wha
 meets.
 """
 
+import types
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -201,6 +202,27 @@ class Walk:
             What is there.
         """
         return self.child(label, value)
+
+    def use(
+        self,
+        module: str,  # noqa: ARG002 - for walks that verify
+        name: str,  # noqa: ARG002 - likewise
+        value: types.ModuleType,  # noqa: ARG002 - likewise
+    ) -> bytes:
+        """Encode which module another one has under a name, where that counts.
+
+        What code reads from it is encoded besides.
+
+        Parameters
+        ----------
+        module : str
+            Name of the module that has it.
+        name : str
+            Of the module in there.
+        value : module
+            What is there.
+        """
+        return b""
 
     def unordered(self, values: Iterable[object]) -> list[bytes]:
         """Encode each value on its own, so that no order shows in the result."""
