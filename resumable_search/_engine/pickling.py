@@ -1,10 +1,11 @@
 """Pickles of what a script defines, for processes that do not import the script.
 
-cloudpickle carries functions and classes of ``__main__`` with their definitions. Three
+cloudpickle carries functions and classes of ``__main__`` with their definitions. Four
 things come on top. A worker uses hidden generators, the environment and streams of its
 own. Functions of `functools.singledispatch`, whose caches cloudpickle cannot carry, can
-be sent. And what was defined in ``__main__`` has its name there in the worker, so that
-others (joblib's ``Memory``, `multiprocessing`) can pickle it by name.
+be sent, and so can Keras objects of the user's classes. And what was defined in
+``__main__`` has its name there in the worker, so that others (joblib's ``Memory``,
+`multiprocessing`) can pickle it by name.
 
 Private names of cloudpickle (3.0 to 3.1): the functions that make what was carried, and
 the tables by which it knows the classes again.
@@ -21,6 +22,7 @@ from typing import Any
 import cloudpickle
 
 from .._keys.held import find_global, name_of_global
+from .keras_pickling import reduce_keras
 
 __all__ = ["dumps", "forget_classes", "load", "loads"]
 
@@ -82,6 +84,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         place = name_of_global(obj)
         if place is not None:
             return find_global, place
+        kept = reduce_keras(obj)
+        if kept is not NotImplemented:
+            return kept
         reduced = super().reducer_override(obj)
         # NotImplemented: it goes by its name.
         if reduced is NotImplemented or not _is_generic(obj):

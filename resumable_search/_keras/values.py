@@ -136,6 +136,8 @@ def _copied(keras: Any, value: Any) -> Any:
             value.weights or hasattr(value, "adapt")
         ):  # has learned what is not in its configuration
             return copy.deepcopy(value)
+        if isinstance(value, keras.losses.Loss):
+            return _copied_loss(keras, value)
         return type(value).from_config(value.get_config())
     except Exception as exc:
         exc.add_note(
@@ -145,6 +147,17 @@ def _copied(keras: Any, value: Any) -> Any:
             "object in the function that builds the model."
         )
         raise
+
+
+def _copied_loss(keras: Any, loss: Any) -> Any:
+    """Copy a loss by its attributes: it has no weights, and its class may be short."""
+    kind: Any = type(loss)
+    copied = kind.__new__(kind)
+    for name, value in vars(loss).items():
+        vars(copied)[name] = map_keras(
+            value, lambda item: _fresh(keras, item), copy.deepcopy
+        )
+    return copied
 
 
 def without_optimizer_state(value: Any) -> Any:

@@ -52,14 +52,17 @@ class _Encoding:
         self._note(value)
         cls = type(value)
         parts = [self._walk.encode(cls)]
+        has_none = False  # no configuration, and so none of the objects in it either
         if whole:
-            parts += [self._configuration(value), *self._weights(value)]
+            has_none = _does_not_tell(value)
+            parts.append(b"" if has_none else self._configuration(value))
+            parts += self._weights(value)
         parts += [self._walk.encode(item) for item in _learned(value)]
         for name, item in own_attributes(value).items():
             parts += encode_str(name), self._attribute(f".{name}", item)
         # What Keras holds for the object, such as a wrapped layer or its loss.
         for item in keras_attributes(value):
-            parts += self._held(item)
+            parts += self._held(item, whole=has_none)
         return node(b"keras", parts)
 
     def _note(self, value: object) -> None:
@@ -124,7 +127,7 @@ class _Encoding:
             return b"symbolic"
         return self._walk.child(label, item)
 
-    def _held(self, item: Any) -> Iterator[bytes]:
+    def _held(self, item: Any, *, whole: bool) -> Iterator[bytes]:
         """Encode the user's functions and objects in what Keras holds."""
         if isinstance(item, functools.partial):
             yield self._walk.encode(item)
@@ -133,12 +136,12 @@ class _Encoding:
                 yield self._walk.encode(item)
         elif isinstance(item, dict):
             for part in list(item.values()):
-                yield from self._held(part)
+                yield from self._held(part, whole=whole)
         elif isinstance(item, list | tuple):
             for part in item:
-                yield from self._held(part)
+                yield from self._held(part, whole=whole)
         elif is_keras(type(item)) and hasattr(item, "__dict__"):
-            yield self.encode(item, whole=False)
+            yield self.encode(item, whole=whole and has_config(item))
         elif not (isinstance(item, type) or is_library(type(item).__module__)):
             yield self._walk.encode(item)  # such as a loss that is an object
 
@@ -176,6 +179,23 @@ def _learned(value: Any) -> Iterator[object]:
         yield None if weights is None else np.asarray(weights)
     if getattr(value, "stateful", False) and getattr(value, "states", None):
         yield [np.asarray(state) for state in value.states if state is not None]
+
+
+def _does_not_tell(value: Any) -> bool:
+    """Say whether a class of the user's has not told Keras how it is made.
+
+    Then it derives from a class of Keras's that has nothing to tell, and what its own
+    constructor was given is in attributes.
+    """
+    if not is_users(type(value)):
+        return False
+    try:
+        value.get_config()
+    except NotImplementedError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def _keras_config(value: Any, method: str) -> dict[str, Any]:

@@ -98,6 +98,9 @@ class Regularizer(keras.regularizers.Regularizer):
         self.k = k
     def get_config(self):
         return {}
+class Bare(keras.regularizers.Regularizer):
+    def __init__(self, k=1):
+        self.k = k
 class Constraint(keras.constraints.Constraint):
     def __init__(self, k=1):
         self.k = k
@@ -129,8 +132,8 @@ def model_of(made, **arguments):
     made = keras.Sequential([layers.Input((2,)), made])
     made.compile("sgd", **{"loss": "mse", **arguments})
     return made
-OWN = (Loss, Wrapped, Metric, Optimizer, Initializer, Regularizer, Constraint,
-       Schedule, Layer, Masked)
+OWN = (Loss, Wrapped, Metric, Optimizer, Initializer, Regularizer, Bare,
+       Constraint, Schedule, Layer, Masked)
 for cls in OWN:
     keys[f"own {cls.__name__}"] = fingerprint(cls())
     keys[f"own {cls.__name__} 2"] = fingerprint(cls(2))
