@@ -28,7 +28,7 @@
         NothingReusedWarning          a near relative is there, no fold fits
         TimeBudgetWarning             some candidates are not in the results
         UntrustedScoresWarning        stored scores that are not used any more
-        UnseenDependencyWarning       code finds modules or names by a computed text
+        UnseenDependencyWarning       code finds names or variables by a computed text
         VersionMixWarning             reused folds come from other versions
 """
 
@@ -189,7 +189,10 @@ class UntrustedScoresWarning(ResumableSearchWarning):
 
 
 class UnseenDependencyWarning(ResumableSearchWarning):
-    """Code reaches modules or names by a computed text, which no key can follow."""
+    """Code reaches modules, names or variables by a computed text.
+
+    No key can follow that.
+    """
 
 
 class VersionMixWarning(ResumableSearchWarning):

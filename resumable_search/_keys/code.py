@@ -7,6 +7,7 @@ source of modules it imports when it runs.
 
 import contextlib
 import enum
+import os
 import sys
 import types
 from collections.abc import Iterator
@@ -59,6 +60,9 @@ _BLIND_TO_HINTS = frozenset(
         *("skorch", "scikeras", "resumable_search", "xgboost", "lightgbm", "catboost"),
     }
 )
+
+
+_OF_OS = (("environ", os.environ), ("getenv", os.getenv))
 
 
 def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
@@ -132,8 +136,10 @@ def _names(code: Code, scope: dict[str, Any]) -> frozenset[str]:
 
 
 def _unseen(code: Code, function: types.FunctionType) -> frozenset[str]:
-    # A function of the user's may have the name of a builtin.
-    return code.unseen - function.__globals__.keys() | (code.unseen & {"import_module"})
+    # A function of the user's may have the name of a builtin, or of one in "os".
+    scope = function.__globals__
+    own = {f"os.{name}" for name, real in _OF_OS if scope.get(name, real) is not real}
+    return code.unseen - scope.keys() - own | (code.unseen & {"import_module"})
 
 
 def _tails(code: Code, name: str) -> set[tuple[str, ...]]:

@@ -312,11 +312,13 @@ def warn_of_unseen(where: str, unseen: frozenset[str], place: str) -> None:
         return
     _warned.add((where, place))
     how = ", ".join(sorted(unseen))
+    what, named = "module or name", "module or value"
+    if unseen <= {"os.environ", "os.getenv"}:
+        what = named = "environment variable"
     warnings.warn(
         f"{where} uses {how} in a way that a key cannot follow: it may reach any "
-        "module or name, and finished folds are reused even if what it reaches has "
-        "changed. Name the module or value in the code, or hand it over as a "
-        "parameter.",
+        f"{what}, and finished folds are reused even if what it reaches has "
+        f"changed. Name the {named} in the code, or hand it over as a parameter.",
         UnseenDependencyWarning,
         stacklevel=2,
     )

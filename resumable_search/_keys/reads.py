@@ -137,6 +137,8 @@ def unseen_of(items: Sequence[Instruction]) -> frozenset[str]:
     """Return what is called that finds a module or a name by a computed text."""
     found = set()
     for position, item in enumerate(items):
+        if _is_variable_of_computed_name(items, position):
+            found.add(f"os.{item.argval}")
         if _is_lookup(item, _IMPORTERS) or (
             item.opname in _LOADS_NAME and item.argval in ("eval", "exec")
         ):
@@ -154,6 +156,69 @@ def unseen_of(items: Sequence[Instruction]) -> frozenset[str]:
             if _text(items, _after_get(items, after)) is None:
                 found.add("globals")
     return frozenset(found)
+
+
+def _is_variable_of_computed_name(items: Sequence[Instruction], position: int) -> bool:
+    """Say whether an environment variable is read whose name does not stand there."""
+    item, following = items[position], position + 1
+    if item.argval not in ("environ", "getenv") or not _is_of_os(items, position):
+        return False
+    if item.argval == "environ":
+        method = _attributes(items[following : following + 1], 0)
+        if method not in ((), ("get",)):
+            return False
+        if not method:
+            user = _user(items, following)
+            return _opname(items, user) == "BINARY_SUBSCR" and (
+                user != following + 1 or _text(items, following) is None
+            )
+        following += 1
+    if _opname(items, following) in ("PRECALL", "CALL"):
+        return False
+    if _text(items, following) is None:
+        return True
+    # With a jump before its end, the rest is an argument of its own as a rule.
+    user_of_name = _opname(items, _user(items, following + 1))
+    return user_of_name not in ("", "PRECALL", "KW_NAMES", "CALL", "CALL_KW")
+
+
+def _is_of_os(items: Sequence[Instruction], position: int) -> bool:
+    if items[position].opname in _LOADS_NAME | _LOADS_CELL:
+        return True
+    is_attribute = items[position].opname in ("LOAD_ATTR", "LOAD_METHOD")
+    return is_attribute and position > 0 and items[position - 1].argval == "os"
+
+
+def _user(items: Sequence[Instruction], position: int) -> int:
+    """Return where the value is used that the instruction before has left.
+
+    That is the end where a jump comes first.
+    """
+    count = 1  # of values, from that one on
+    while position < len(items):
+        if items[position].opcode in (*dis.hasjrel, *dis.hasjabs):
+            return len(items)
+        name, arg = items[position].opname, items[position].arg or 0
+        if name in ("PRECALL", "CALL", "KW_NAMES"):
+            change = 0 if name != "CALL" else -arg
+        elif name in ("LOAD_METHOD", "LOAD_ATTR"):
+            change = 0
+        elif name == "LOAD_GLOBAL":
+            change = 1
+        else:
+            has_arg = items[position].opcode >= dis.HAVE_ARGUMENT
+            change = dis.stack_effect(
+                items[position].opcode, arg if has_arg else None, jump=False
+            )
+        if change <= 0 and count + change < 2 and name not in ("PRECALL", "KW_NAMES"):
+            return position  # it takes 1 - change values, and leaves one
+        count += change
+        position += 1
+    return position
+
+
+def _opname(items: Sequence[Instruction], position: int) -> str:
+    return items[position].opname if position < len(items) else ""
 
 
 def _after_get(items: Sequence[Instruction], position: int) -> int:

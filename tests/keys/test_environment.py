@@ -6,6 +6,7 @@ from os import environ, getenv
 
 import pytest
 
+from resumable_search import UnseenDependencyWarning
 from resumable_search._keys.fingerprint import fingerprint
 
 from .programs import keys_of
@@ -87,6 +88,24 @@ def test_a_text_counts_only_where_the_environment_is_read(monkeypatch):
     monkeypatch.setenv("RATE", "5")
 
     assert fingerprint(says_rate) == key
+
+
+def test_a_name_that_is_computed_is_said():
+    """A key cannot follow it, so a warning names the function and the way out."""
+
+    def of_a_tenant(tenant):
+        return os.environ[tenant + "_RATE"]
+
+    message = r"of_a_tenant uses os\.environ .* Name the environment variable in the"
+    with pytest.warns(UnseenDependencyWarning, match=message):
+        fingerprint(of_a_tenant)
+
+
+def test_a_function_of_the_users_may_be_called_getenv():
+    """It counts by what it does, whatever it is called with."""
+    here = {"getenv": len}
+    exec("def asks(X):\n    return getenv(X + 'a')", here)
+    fingerprint(here["asks"])
 
 
 def test_a_module_that_is_imported_in_a_function_counts_with_its_variables(
