@@ -3,9 +3,9 @@
 cloudpickle carries functions and classes of ``__main__`` with their definitions. Four
 things come on top. A worker uses hidden generators, the environment and streams of its
 own. Functions of `functools.singledispatch`, whose caches cloudpickle cannot carry, can
-be sent, and so can Keras objects of the user's classes. And what was defined in
-``__main__`` has its name there in the worker, so that others (joblib's ``Memory``,
-`multiprocessing`) can pickle it by name.
+be sent, and so can Keras objects of the user's classes and data sets of CatBoost. And
+what was defined in ``__main__`` has its name there in the worker, so that others
+(joblib's ``Memory``, `multiprocessing`) can pickle it by name.
 
 Private names of cloudpickle (3.0 to 3.1): the functions that make what was carried, and
 the tables by which it knows the classes again.
@@ -21,6 +21,7 @@ from typing import Any
 
 import cloudpickle
 
+from .._keys.boosting import pool_arguments
 from .._keys.held import find_global, name_of_global
 from .keras_pickling import reduce_keras
 
@@ -84,6 +85,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         place = name_of_global(obj)
         if place is not None:
             return find_global, place
+        if type(obj).__name__ == "Pool" and type(obj).__module__ == "catboost.core":
+            arguments = pool_arguments(obj)
+            if arguments is not None:
+                return _make_pool, (type(obj), arguments)
         kept = reduce_keras(obj)
         if kept is not NotImplemented:
             return kept
@@ -99,6 +104,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         names = {name: getattr(obj, name) for name in functools.WRAPPER_ASSIGNMENTS[:3]}
         state = dict(obj.registry), {**names, "__doc__": obj.__doc__, **attributes}
         return _new_generic, (), state, None, None, _set_generic
+
+
+def _make_pool(kind: Any, arguments: dict[str, Any]) -> Any:
+    return kind(**arguments)
 
 
 def _is_generic(value: Any) -> bool:

@@ -6,8 +6,6 @@ compiled for. What has been compiled so far, and for which types, does not count
 
 from typing import Any
 
-import numpy as np
-
 from .encoding import node
 from .instances import encode_instance
 from .library_code import is_library, resolves
@@ -72,41 +70,6 @@ def encode_script(_walk: Walk, value: Any) -> bytes:
     )
 
 
-def encode_pool(walk: Walk, value: Any) -> bytes:
-    """Key a data set of CatBoost by its features, labels, weights and names."""
-    if value.is_quantized():
-        raise Unkeyable(value, "a quantized Pool gives its features back no more")
-    if value.get_cat_feature_indices() or value.get_text_feature_indices():
-        raise Unkeyable(
-            value,
-            "CatBoost gives back no features that are categories or text; pass the "
-            "data as a tuple (X, y)",
-        )
-    parts = [np.asarray(value.get_features()), np.asarray(value.get_label())]
-    parts += [np.asarray(value.get_weight()), np.asarray(value.get_baseline())]
-    return node(b"pool", [*map(walk.encode, parts), walk.encode(_names(value))])
-
-
-def _names(pool: Any) -> list[str]:
-    return [str(name) for name in pool.get_feature_names() or ()]
-
-
-# What a training leaves in LightGBM's callbacks: all but what they are made with.
-_LIGHTGBM_KEPT = {
-    "_EarlyStoppingCallback": "stopping_rounds first_metric_only verbose min_delta",
-    "_LogEvaluationCallback": "period show_stdv",
-    "_ResetParameterCallback": "kwargs",
-    "_RecordEvaluationCallback": "",
-}
-
-
-def encode_lightgbm_callback(walk: Walk, value: Any) -> bytes:
-    """Key a callback of LightGBM by what it is made with."""
-    kept = _LIGHTGBM_KEPT[type(value).__name__].split()
-    state = {name: vars(value)[name] for name in kept if name in vars(value)}
-    return node(b"callback", [walk.encode(type(value)), *walk.attributes(state)])
-
-
 def encode_tf_function(walk: Walk, value: Any) -> bytes:
     """Key what ``tf.function`` makes by the function, and how it is compiled."""
     options = [str(getattr(value, "input_signature", None))]
@@ -124,7 +87,5 @@ COMPILED_BY_NAME: list[tuple[str, str, Handler]] = [
     ("numba", "DUFunc", encode_numba_ufunc),
     ("numba", "GUFunc", encode_numba_ufunc),
     ("torch", "ScriptFunction", encode_script),
-    ("catboost", "Pool", encode_pool),
     ("tensorflow", "Function", encode_tf_function),
-    *(("lightgbm", name, encode_lightgbm_callback) for name in _LIGHTGBM_KEPT),
 ]

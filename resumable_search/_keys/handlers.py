@@ -17,6 +17,7 @@ import numpy as np
 
 from .._sklearn_compat.estimators import PASSTHROUGH
 from .._sklearn_compat.scorers import SCORER
+from .boosting import BOOSTING_BY_NAME
 from .bytecode import normalise
 from .class_tables import ClassTable
 from .code import encode_class, encode_function
@@ -111,6 +112,7 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,
     *COMPILED_BY_NAME,
+    *BOOSTING_BY_NAME,
     ("pydantic", "TypeAdapter", encode_type_adapter),
     ("keras", "Callback", encode_callback),
 ]

@@ -1,12 +1,10 @@
 """Keys of functions that JAX, numba, PyTorch and TensorFlow have compiled."""
 
-import functools
 import json
 import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from resumable_search import FingerprintError
@@ -88,35 +86,3 @@ def test_torchscript_is_refused_with_the_way_out():
     traced = torch.jit.trace(torch.abs, torch.ones(1))
     with pytest.raises(FingerprintError, match="use the Python function"):
         fingerprint(traced)
-
-
-def test_a_catboost_pool_counts_by_its_content():
-    """Features, labels, weights and names of a Pool count."""
-    catboost = pytest.importorskip("catboost")
-    X, y = [[1.0, 2.0], [3.0, 4.0]], [0, 1]
-    made = [
-        functools.partial(catboost.Pool, X, y),
-        functools.partial(catboost.Pool, X, [1, 0]),
-        functools.partial(catboost.Pool, [[1.0, 2.0], [3.0, 5.0]], y),
-        functools.partial(catboost.Pool, X, y, weight=[1, 2]),
-        functools.partial(catboost.Pool, X, y, feature_names=["a", "b"]),
-    ]
-    keys = [fingerprint(make()) for make in made]
-    assert [fingerprint(make()) for make in made] == keys
-    assert len(set(keys)) == len(keys)
-
-
-# Of the name of eval_set, and that it is the training set.
-@pytest.mark.filterwarnings("ignore")
-def test_a_lightgbm_callback_counts_by_what_it_was_made_with():
-    """A training leaves a state in the callback, which does not count."""
-    lightgbm = pytest.importorskip("lightgbm")
-    y = np.arange(40.0)
-    X = y.reshape(-1, 1)
-    stopping, record = lightgbm.early_stopping(3), lightgbm.record_evaluation({})
-    before = fingerprint([stopping, record])
-    lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(
-        X, y, eval_set=[(X, y)], callbacks=[stopping, record]
-    )
-    assert fingerprint([stopping, record]) == before
-    assert fingerprint(lightgbm.early_stopping(4)) != fingerprint(stopping)
