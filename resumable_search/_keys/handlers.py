@@ -25,6 +25,7 @@ from .compiled import COMPILED_BY_NAME
 from .data_handlers import DATA_BASES, DATA_BY_NAME
 from .encoding import ATOMS, node
 from .generated import encode_type_adapter
+from .hints import HINTS_BY_NAME
 from .instances import encode_instance
 from .keras_objects import encode_callback, encode_keras, is_keras
 from .libraries import (
@@ -109,6 +110,7 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     ("sklearn", "BinaryTree64", encode_tree),
     ("sklearn", "BinaryTree32", encode_tree),
     ("scipy", "rv_frozen", encode_frozen),
+    *HINTS_BY_NAME,
     *DATA_BY_NAME,
     *TENSORS_BY_NAME,
     *COMPILED_BY_NAME,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .encoding import named, node
+from .encoding import encode_str, node
 from .held import name_in_library, name_of_global
 from .library_code import is_library, resolves
 from .relevance import counted
@@ -69,8 +69,11 @@ def _encode_state(walk: Walk, kind: type, state: Any) -> bytes:
     return walk.child(" -> state", state)
 
 
-def _encode_global(walk: Walk, value: object, name: str) -> bytes:
-    """Key what pickle stores by its name, once it is sure that the name finds it."""
+def _encode_global(walk: Walk, value: Any, name: str) -> bytes:
+    """Key what pickle stores by its name, once it is sure that the name finds it.
+
+    The user's own counts by its state too: the name may find another one by then.
+    """
     places = [getattr(value, "__module__", None), type(value).__module__]
     if isinstance(value, np.ufunc):
         places += ["numpy", "scipy.special"]
@@ -78,5 +81,12 @@ def _encode_global(walk: Walk, value: object, name: str) -> bytes:
         if resolves(place, name, value):
             if is_library(place):
                 return walk.library(b"global", place, name)
-            return named(b"global", None, name)
+            walk.reach(place, name)
+            parts = [walk.encode(type(value)), encode_str(name)]
+            try:
+                state = value.__getstate__()
+            except Exception as error:
+                raise Unkeyable(value, f"its state is not known ({error})") from error
+            parts.append(_encode_state(walk, type(value), state))
+            return node(b"global", parts)
     raise Unkeyable(value, f"no module is known to hold it under the name '{name}'")

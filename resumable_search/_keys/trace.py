@@ -130,6 +130,11 @@ class _Tracer(Walk):
             return encode_str(name)
         return super().member(module, name, label, value)
 
+    def reach(self, module: Any, name: str) -> None:
+        """Note the place at which a worker finds the value."""
+        if _is_own(module) and (module, name) != self._start:
+            self.reached[(module, name)] = None
+
     def use(self, module: str, name: str, value: types.ModuleType) -> bytes:
         """Encode which module stands at a place; a script can set another one there."""
         if _is_own(module) and look_up((module, name)) is value:

@@ -203,6 +203,13 @@ class Walk:
         """
         return self.child(label, value)
 
+    def reach(
+        self,
+        module: Any,
+        name: str,
+    ) -> None:
+        """Note that pickle stores a value as what a module of the user's has."""
+
     def use(
         self,
         module: str,  # noqa: ARG002 - for walks that verify
