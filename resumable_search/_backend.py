@@ -21,10 +21,12 @@ import collections
 import contextlib
 import logging
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from joblib.parallel import BatchedCalls, ParallelBackendBase
@@ -119,6 +121,9 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     ----------
     log : SearchLog or None
         Writes what TensorBoard shows. To be set before the first fold.
+    admit : callable
+        Gets the frame from which joblib configures this backend. Raises joblib's
+        ``FallbackToBackend`` unless it is the search's own.
     """
 
     # Results are taken in the thread that called fit: there they are committed,
@@ -150,6 +155,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._pool: WorkerPool | None = None
         self._tasks = TaskMaker(settings.save_epochs)
         self.log: SearchLog | None = None
+        self.admit: Callable[[FrameType], None] = lambda _: None
         self._running: dict[int, _RunningFold] = {}
         self._task_by_key: dict[str, int] = {}
         self._watched_keys: set[str] = set()
@@ -162,6 +168,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     # ------------------------------------------------------------------
     # What joblib calls
+
+    def configure(self, *args: Any, **kwargs: Any) -> int:
+        """Return the number of jobs, for who may use this backend."""
+        self.admit(sys._getframe(1))
+        return int(super().configure(*args, **kwargs))
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Give the number of jobs, at least two.

@@ -1,16 +1,18 @@
 """What makes a search of scikit-learn resumable."""
 
 import contextlib
+import functools
 import numbers
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Self
 
 from joblib import parallel_config
+from joblib.parallel import FallbackToBackend, get_active_backend
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,7 +32,7 @@ from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
 from ._results import no_results, read_results
 from ._session import SearchSession
-from ._sklearn_compat.calls import is_run_by_library
+from ._sklearn_compat.calls import is_entered_by, is_run_by_library
 from ._sklearn_compat.results import complete_candidates, raise_if_all_failed
 from ._stopping import StopWatch
 from ._tensorboard import ready_logdir
@@ -46,9 +48,38 @@ class _RunningFit:
     search: Any
     session: SearchSession
     backend: CheckpointBackend
-    seam: parallel_config
     stop: StopWatch
     until_end: contextlib.ExitStack
+
+    def around(self, run_search: Callable[..., None]) -> Callable[..., None]:
+        """Return a method that opens what the folds need, and closes it after them.
+
+        It has the signature of the search's own, which scikit-learn looks at.
+        """
+
+        @functools.wraps(run_search)
+        def run(evaluate_candidates: Any, **context: Any) -> None:
+            search, session = self.search, self.session
+            session.open()
+            if search.tensorboard is not None:
+                evaluate_candidates = self.start_log(evaluate_candidates)
+            try:
+                with self.stop, _recorded_candidates(search, session):
+                    run_search(evaluate_candidates, **context)
+                if self.stop.n_requests:  # since it was looked at last
+                    raise KeyboardInterrupt
+            finally:
+                # Before the refit: workers that hold a GPU are gone, and the search
+                # is free for others.
+                self.backend.close()
+                session.close()
+            if search.verbose and (text := session.reuse_text()):
+                say(f"[resumable_search] {text}")
+            if session.n_left_out:
+                _warn_of_left_out(search, session)
+            self.enter_refit()
+
+        return run
 
     def start_log(self, evaluate_candidates: Callable[..., Any]) -> Callable[..., Any]:
         """Have all candidates and folds written down for TensorBoard."""
@@ -85,16 +116,13 @@ class _RunningFit:
         self.until_end.push(lambda *raised: _end_refit(search, session, raised))
 
 
-# The innermost fit of this thread.
-_running_fit: ContextVar[_RunningFit | None] = ContextVar("running_fit", default=None)
-
-
 class ResumableSearchMixin:
     """Makes a search of scikit-learn resumable. Comes before it in the bases.
 
     ``fit`` puts a joblib backend under scikit-learn's own ``fit``, which hands each
-    (candidate, split) to it; ``_run_search`` takes it away again as soon as
-    scikit-learn holds it, so that the refit and the estimators see the user's.
+    (candidate, split) to it. As soon as scikit-learn holds it, all else sees the user's
+    backend again: splitters, estimators, the refit. What belongs before and after the
+    folds goes around ``_run_search``, whichever class it is of.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's
@@ -225,32 +253,10 @@ class ResumableSearchMixin:
         )
         return results
 
-    def _run_search(
-        self, evaluate_candidates: Any, *, callback_ctx: Any = None
-    ) -> None:
-        running = _running_fit.get()
-        assert running is not None
-        running.seam.unregister()
-        running.session.open()
-        if self.tensorboard is not None:  # type: ignore[attr-defined]
-            evaluate_candidates = running.start_log(evaluate_candidates)
-        # Only scikit-learn 1.9 and later has such a context.
-        context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        try:
-            with running.stop, _recorded_candidates(self, running.session):
-                super()._run_search(evaluate_candidates, **context)  # type: ignore[misc]
-            if running.stop.n_requests:  # since it was looked at last
-                raise KeyboardInterrupt
-        finally:
-            # Before the refit: workers that hold a GPU are gone, and the search is
-            # free for others.
-            running.backend.close()
-            running.session.close()
-        if self.verbose and (text := running.session.reuse_text()):  # type: ignore[attr-defined]
-            say(f"[resumable_search] {text}")
-        if running.session.n_left_out:
-            _warn_of_left_out(self, running.session)
-        running.enter_refit()
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
+        # Callbacks take a search along while it runs.
+        return {k: v for k, v in state.items() if k != "_run_search"}
 
     def _format_results(
         self,
@@ -279,15 +285,23 @@ class ResumableSearchMixin:
 def _seam(
     search: Any, session: SearchSession, backend: CheckpointBackend, stop: StopWatch
 ) -> Iterator[None]:
-    seam = parallel_config(backend=backend)
+    users, _ = get_active_backend()
+
+    def admit(caller: FrameType) -> None:
+        if not is_entered_by(search, caller):  # a splitter that counts its splits
+            raise FallbackToBackend(users)
+        seam.unregister()
+
+    backend.admit = admit
     with contextlib.ExitStack() as until_end:
-        running = _RunningFit(search, session, backend, seam, stop, until_end)
-        token = _running_fit.set(running)
+        running = _RunningFit(search, session, backend, stop, until_end)
+        search._run_search = running.around(search._run_search)
+        seam = parallel_config(backend=backend)
         try:
             yield
         finally:
             seam.unregister()
-            _running_fit.reset(token)
+            del search._run_search
             backend.close()
             session.close()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from joblib.parallel import BatchedCalls
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils.parallel import _FuncWrapper
 
@@ -21,6 +22,10 @@ _PER_FOLD = frozenset(
         "callback_ctx",
     }
 )
+
+
+#: The module with scikit-learn's searches.
+_SEARCHES = BaseSearchCV.__module__
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +93,25 @@ def _unpack(
         caller=kwargs.get("caller"),
         callback_ctx=kwargs.get("callback_ctx"),
     )
+
+
+def is_entered_by(search: Any, caller: FrameType | None) -> bool:
+    """Return whether a search itself enters its ``Parallel``, and nothing within it.
+
+    Parameters
+    ----------
+    search : BaseSearchCV
+        The search.
+    caller : frame or None
+        Of what asks for a backend.
+    """
+    while caller is not None:
+        module = caller.f_globals.get("__name__", "")
+        if not module.startswith(("joblib.", "sklearn.utils.")):
+            is_fit = caller.f_code.co_name == "fit" and module == _SEARCHES
+            return is_fit and caller.f_locals.get("self") is search
+        caller = caller.f_back
+    return False
 
 
 def is_run_by_library(caller: FrameType | None) -> bool:
