@@ -5,6 +5,7 @@ import logging
 import typing
 
 from ._exceptions import (
+    CheckpointAddressError,
     CheckpointError,
     CheckpointFormatError,
     CheckpointLocationWarning,
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CandidateComparisonDisplay",
+    "CheckpointAddressError",
     "CheckpointError",
     "CheckpointFormatError",
     "CheckpointLocationWarning",

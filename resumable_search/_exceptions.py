@@ -5,6 +5,7 @@
     Exception
       ResumableSearchError
         CheckpointError               the checkpoint cannot be used
+          CheckpointAddressError (ValueError)  an address, where a path must be
           CheckpointFormatError       not a checkpoint, damaged, or too new
           CheckpointLockedError       the same search is running already
           CheckpointWriteError        it cannot be written: disk, permissions
@@ -36,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "CheckpointAddressError",
     "CheckpointError",
     "CheckpointFormatError",
     "CheckpointLocationWarning",
@@ -68,6 +70,10 @@ class ResumableSearchError(Exception):
 
 class CheckpointError(ResumableSearchError):
     """The checkpoint cannot be used."""
+
+
+class CheckpointAddressError(CheckpointError, ValueError):
+    """The checkpoint is an address that no store here serves, and not a path."""
 
 
 class CheckpointFormatError(CheckpointError):

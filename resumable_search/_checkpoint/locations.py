@@ -1,18 +1,31 @@
 """Where the checkpoint is when the user does not say."""
 
 import os
+import re
 import warnings
 from pathlib import Path
 
 import platformdirs
 
-from .._exceptions import CheckpointLocationWarning, CheckpointWriteError
+from .._exceptions import (
+    CheckpointAddressError,
+    CheckpointLocationWarning,
+    CheckpointWriteError,
+)
 from .durable import make_directories
 
 __all__ = ["ENVIRONMENT_VARIABLE", "find_checkpoint", "resolve_checkpoint"]
 
 #: Names the checkpoint where the ``checkpoint`` parameter does not.
 ENVIRONMENT_VARIABLE = "RESUMABLE_SEARCH_CHECKPOINT"
+
+#: What would make a directory named "s3:", which is lost with the machine. `Path` has
+#: made one slash of two.
+_ADDRESS = re.compile(
+    r":memory:$|[a-z][a-z0-9+.-]+://"
+    r"|(abfss?|file|ftp|gs|hdfs|https?|mongodb|mysql|postgres(ql)?|redis|s3|sqlite):",
+    re.IGNORECASE,
+)
 
 _DIRECTORY = ".resumable_search"
 _FILE = "checkpoint.sqlite"
@@ -37,6 +50,8 @@ def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
     ------
     CheckpointWriteError
         If the directory cannot be made.
+    CheckpointAddressError
+        If it is an address, such as ``s3://bucket/checkpoint.sqlite``.
     """
     path = _given(checkpoint)
     if path is not None:
@@ -71,7 +86,20 @@ def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
 
 def _given(checkpoint: str | os.PathLike[str] | None) -> Path | None:
     given = checkpoint or os.environ.get(ENVIRONMENT_VARIABLE)
-    return Path(given).expanduser().resolve() if given else None
+    if not given:
+        return None
+    if _ADDRESS.match(os.fspath(given)):
+        what = (
+            "'checkpoint' parameter"
+            if checkpoint
+            else f"variable {ENVIRONMENT_VARIABLE}"
+        )
+        raise CheckpointAddressError(
+            f"The {what} must be the path of a file on this machine. Got "
+            f"{os.fspath(given)!r} instead, which is an address. Give a path on a "
+            "disk that outlasts the machine; a mounted bucket has one too."
+        )
+    return Path(given).expanduser().resolve()
 
 
 def _make(directory: Path, path: Path) -> None:

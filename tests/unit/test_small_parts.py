@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.model_selection import (
 )
 
 from resumable_search import (
+    CheckpointAddressError,
     CheckpointLocationWarning,
     CheckpointLockedError,
     CheckpointWriteError,
@@ -120,6 +122,38 @@ def test_the_environment_variable_comes_after_the_parameter(tmp_path, monkeypatc
     monkeypatch.setenv("RESUMABLE_SEARCH_CHECKPOINT", str(tmp_path / "a" / "b.sqlite"))
     assert resolve_checkpoint(None) == tmp_path / "a" / "b.sqlite"
     assert resolve_checkpoint("c.sqlite") == tmp_path / "c.sqlite"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket/checkpoint.sqlite",
+        Path("s3://bucket/checkpoint.sqlite"),
+        "https://example.org/c.sqlite",
+        "postgresql://host/database",
+        "sqlite:///c.sqlite",
+        ":memory:",
+    ],
+    ids=repr,
+)
+def test_an_address_is_refused(tmp_path, address):
+    """It would be a directory on this machine, and lost with it."""
+    with pytest.raises(CheckpointAddressError, match="path of a file on this machine"):
+        resolve_checkpoint(address)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_in_the_environment_is_refused(monkeypatch):
+    """The error names the variable."""
+    monkeypatch.setenv("RESUMABLE_SEARCH_CHECKPOINT", "gs://bucket/c.sqlite")
+    with pytest.raises(CheckpointAddressError, match="RESUMABLE_SEARCH_CHECKPOINT"):
+        resolve_checkpoint(None)
+
+
+@pytest.mark.parametrize("name", ["C:\\c.sqlite", "run:1.sqlite", "s3.sqlite"])
+def test_names_with_a_colon_are_paths(name):
+    """A drive of Windows, and whatever else a file may be called."""
+    assert resolve_checkpoint(name).name.endswith(".sqlite")
 
 
 def test_where_the_directory_cannot_be_written_the_cache_is_used(tmp_path, monkeypatch):
