@@ -65,6 +65,27 @@ def test_filters_that_only_show_or_hide_do_not_matter(fit):
     assert fit()[1] == 0
 
 
+def leaves_a_file_open(estimator, X, y):
+    """Return a score; the file warns when it goes."""
+    open(__file__)  # noqa: SIM115, PTH123
+    return 1.0
+
+
+def test_warnings_of_destructors_do_not_matter(data):
+    """As errors, they would be ignored."""
+
+    def fit():
+        return ResumableGridSearchCV(
+            DummyClassifier(), {}, scoring=leaves_a_file_open, cv=2, refit=False
+        ).fit(*data)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert fit().resumption.n_run == 2
+        warnings.simplefilter("error")
+        assert fit().resumption.n_run == 0
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
