@@ -320,7 +320,9 @@ def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
     if version is None:
         raise CheckpointFormatError(
             f"The checkpoint {path} is empty: the search that made it has not begun, "
-            "or ended before it had. Run it, or give another 'checkpoint'."
+            "or ended before it had. Or it was copied while the search ran, or after "
+            f"it was killed, without the file {path.name}-wal beside it: copy both. "
+            "Otherwise run the search, or give another 'checkpoint'."
         )
     check_pages(db, path)
     if version < FORMAT:

@@ -496,3 +496,16 @@ def test_all_errors_of_the_checkpoint_have_one_base():
     """A user can catch them all at once."""
     assert issubclass(CheckpointFormatError, CheckpointError)
     assert issubclass(CheckpointWriteError, CheckpointError)
+
+
+def test_a_copy_without_the_log_beside_it_says_what_is_missing(store, tmp_path):
+    """What was saved last is in that file until the store is closed."""
+    store.save([record()])
+    copy = tmp_path / "copy.sqlite"
+    shutil.copy(store.path, copy)
+    with pytest.raises(CheckpointFormatError, match="copy both"):
+        CheckpointReader(copy)
+    shutil.copy(f"{store.path}-wal", f"{copy}-wal")
+    reader = CheckpointReader(copy)
+    assert list(reader.find(["fold"])) == ["fold"]
+    reader.close()
