@@ -54,7 +54,7 @@ from .python import (
     wrapper,
 )
 from .relevance import Drawn
-from .tensors import TENSORS_BY_NAME
+from .tensors import TENSORS_BY_NAME, encode_tensor
 from .walk import Handler, Unkeyable, Walk
 
 # What the user has registered, and the handlers that were looked up.
@@ -116,7 +116,11 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
     *COMPILED_BY_NAME,
     *BOOSTING_BY_NAME,
     ("pydantic", "TypeAdapter", encode_type_adapter),
+]
+# Likewise, before what is Keras's for other reasons.
+_KERAS_BY_NAME: list[tuple[str, str, Handler]] = [
     ("keras", "Callback", encode_callback),
+    ("keras", "Variable", encode_tensor),
 ]
 
 
@@ -136,11 +140,15 @@ def _find_handler(cls: type) -> tuple[Handler, bool]:
         if id(base) in bases:
             return found
     names = {(package_of(base), base.__name__) for base in cls.__mro__}
+    for package, name, handler in _KERAS_BY_NAME:
+        if (package, name) in names:
+            return handler, False
+    # With PyTorch as its backend, a layer of Keras is a module of PyTorch, too.
+    if is_keras(cls) and hasattr(cls, "get_config"):
+        return encode_keras, False
     for package, name, handler in _BY_NAME:
         if (package, name) in names:
             return handler, False
-    if is_keras(cls) and hasattr(cls, "get_config"):
-        return encode_keras, False
     return encode_instance, True
 
 

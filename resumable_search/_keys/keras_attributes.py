@@ -25,6 +25,8 @@ _NOISE = frozenset(
     """name built compiled stop_training stop_predicting stop_evaluating dtype
     steps_per_execution unrolled_steps_per_execution states""".split()  # noqa: SIM905 - likewise
 )
+# Where a module of PyTorch keeps some of its attributes.
+_TORCH_TABLES = ("_parameters", "_buffers", "_modules")
 _stored: ClassTable[frozenset[str]] = ClassTable()
 
 
@@ -40,7 +42,9 @@ def own_attributes(value: Any) -> dict[str, Any]:
     under public names: the class may have set them anew, and its configuration need
     not tell.
     """
-    attributes = getattr(value, "__dict__", {})
+    attributes = dict(getattr(value, "__dict__", {}))
+    for table in _TORCH_TABLES:
+        attributes |= attributes.get(table) or {}
     names = _stored_names(type(value))
     also = is_users(type(value))
     return {

@@ -154,6 +154,8 @@ def has_config(value: Any) -> bool:
 def _is_symbolic(value: Any) -> bool:
     """Say whether it is a tensor that has no content, but a place in a graph."""
     kind = type(value).__name__
+    if getattr(getattr(value, "device", None), "type", "") == "meta":  # of PyTorch
+        return True
     return kind in ("KerasTensor", "SymbolicTensor") and not is_users(type(value))
 
 
@@ -172,6 +174,8 @@ def _learned(value: Any) -> Iterator[object]:
     """Find what is neither in the configuration nor among the weights."""
     yield getattr(getattr(value, "_dtype_policy", None), "name", None)
     yield bool(getattr(value, "trainable", True))
+    if is_users(type(value)):
+        yield bool(getattr(value, "supports_masking", False))
     if hasattr(value, "get_vocabulary"):
         lookup = getattr(value, "_lookup_layer", value)
         yield [str(token) for token in value.get_vocabulary()]

@@ -150,5 +150,4 @@ TENSORS_BY_NAME: list[tuple[str, str, Handler]] = [
     ("tensorflow", "Tensor", encode_tensor),
     ("tensorflow", "Variable", encode_tensor),
     ("tensorflow", "CompositeTensor", encode_composite),
-    ("keras", "Variable", encode_tensor),
 ]

@@ -124,6 +124,11 @@ class Masked(layers.Layer):
     def __init__(self, k=1):
         super().__init__()
         self.supports_masking = k == 2
+    def get_config(self):
+        return {}
+class Outer(layers.Layer):
+    def __init__(self, k=1):
+        super().__init__()
         self.inner = layers.Dense(k)
     def get_config(self):
         return {}
@@ -133,7 +138,7 @@ def model_of(made, **arguments):
     made.compile("sgd", **{"loss": "mse", **arguments})
     return made
 OWN = (Loss, Wrapped, Metric, Optimizer, Initializer, Regularizer, Bare,
-       Constraint, Schedule, Layer, Masked)
+       Constraint, Schedule, Layer, Masked, Outer)
 for cls in OWN:
     keys[f"own {cls.__name__}"] = fingerprint(cls())
     keys[f"own {cls.__name__} 2"] = fingerprint(cls(2))
