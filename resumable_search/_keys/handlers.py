@@ -27,7 +27,7 @@ from .encoding import ATOMS, node
 from .generated import encode_type_adapter
 from .hints import HINTS_BY_NAME
 from .instances import encode_instance
-from .keras_objects import encode_callback, encode_keras, is_keras
+from .keras_objects import encode_callback, encode_keras, encode_tokenizer, is_keras
 from .libraries import (
     by_state,
     encode_drawn,
@@ -121,6 +121,8 @@ _BY_NAME: list[tuple[str, str, Handler]] = [
 _KERAS_BY_NAME: list[tuple[str, str, Handler]] = [
     ("keras", "Callback", encode_callback),
     ("keras", "Variable", encode_tensor),
+    ("keras", "Tokenizer", encode_tokenizer),
+    ("keras_preprocessing", "Tokenizer", encode_tokenizer),
 ]
 
 

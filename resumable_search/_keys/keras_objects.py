@@ -13,6 +13,7 @@ import numpy as np
 from .encoding import encode_str, node
 from .keras_attributes import is_users, keras_attributes, own_attributes
 from .library_code import is_library, package_of
+from .python import Keywords
 from .walk import Unkeyable, Walk
 
 # A callback's link to the model and, in Keras's own, what a fit leaves behind.
@@ -260,3 +261,11 @@ def encode_callback(walk: Walk, value: Any) -> bytes:
     dropped = _CALLBACK_LINKS | (_CALLBACK_STATE if own else frozenset())
     state = {k: v for k, v in vars(value).items() if k not in dropped}
     return node(b"callback", [walk.encode(type(value)), *walk.attributes(state)])
+
+
+def encode_tokenizer(walk: Walk, value: Any) -> bytes:
+    """Key a Tokenizer of texts by its settings and what it has counted."""
+    # Filled from sets, in the order of their hashes, and only looked up.
+    counts = {name: Keywords(vars(value)[name]) for name in ("word_docs", "index_docs")}
+    state = {**vars(value), **counts}
+    return node(b"tokenizer", [walk.encode(type(value)), *walk.attributes(state)])
