@@ -16,6 +16,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from resumable_search import ResumableGridSearchCV
 from resumable_search._keras.foreign_wrappers import check_estimator
 from resumable_search.keras import KerasClassifier
 
@@ -222,6 +223,40 @@ def test_scikeras_trains_the_epochs(scikeras, epochs):
     )
     search.fit(X, Y)
     assert epochs.count == 2 * 3
+
+
+def constant_of_determinism():
+    """Build a model that predicts whether TensorFlow is set to be deterministic."""
+    config = sys.modules["tensorflow.python.framework.config"]
+    found = config.is_op_determinism_enabled() + 2 * (
+        "TF_DETERMINISTIC_OPS" in os.environ
+    )
+    dense = keras.layers.Dense(
+        1,
+        kernel_initializer="zeros",
+        bias_initializer=keras.initializers.Constant(float(found)),
+    )
+    model = keras.Sequential([keras.layers.Input((4,)), dense])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    return model
+
+
+def mean_prediction(estimator, X, y):
+    return float(np.mean(estimator.predict(X)))
+
+
+@pytest.mark.timeout(600)
+def test_a_seeded_scikeras_fit_leaves_no_setting_to_the_next_fold(scikeras):
+    """Determinism is there in the folds of the seeded candidate alone."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("SciKeras sets TensorFlow alone to be deterministic")
+    estimator = scikeras.KerasRegressor(constant_of_determinism, epochs=1, verbose=0)
+    grid = {"random_state": [0, None]}
+    search = ResumableGridSearchCV(
+        estimator, grid, cv=KFold(2), scoring=mean_prediction, refit=False
+    )
+    scores = search.fit(X, Y).cv_results_["mean_test_score"]
+    assert scores.tolist() == [3.0, 0.0]
 
 
 # Others
