@@ -27,6 +27,7 @@ from ._exceptions import (
 from ._folds import RunningFold
 from ._frameworks.hooks import save_epochs
 from ._keras.foreign_wrappers import check_estimator
+from ._keys.fingerprint import imports_noted
 from ._progress.lines import say
 from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
@@ -293,7 +294,7 @@ def _seam(
         seam.unregister()
 
     backend.admit = admit
-    with contextlib.ExitStack() as until_end:
+    with imports_noted(), contextlib.ExitStack() as until_end:
         running = _RunningFit(search, session, backend, stop, until_end)
         search._run_search = running.around(search._run_search)
         seam = parallel_config(backend=backend)

@@ -133,6 +133,8 @@ class ImportedFiles:
         self._names = set(sys.modules)
         self._libraries: set[str] = set()
         self._files: dict[str, tuple[str, bytes | None]] = {}
+        #: Where a search has set a value of its parent's.
+        self.set_by_searches: set[Place] = set()
 
     def note(self) -> None:
         """Note what has been imported since the last time."""
@@ -285,6 +287,10 @@ class Verification:
                 self._copies[place] = ArrayCopy(value, copy)
 
     def _check_sources(self, sources: Iterable[str]) -> None:
+        for module, name in self._files.set_by_searches - self._expected.parts.keys():
+            # For another search; this one runs what the source says.
+            if module in sources:
+                self._refuse([f"'{module}.{name}' is what an earlier search has set"])
         for name in sources:
             known = self._files.of(name)
             if known is None:
@@ -325,6 +331,7 @@ class Verification:
             values = load(path)
             for place in places:
                 if place in values:
+                    self._files.set_by_searches.add(place)
                     with contextlib.suppress(AttributeError, TypeError):
                         put(place, values[place])
 

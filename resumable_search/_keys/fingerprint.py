@@ -20,9 +20,11 @@ What pickle refuses has no key: better an error than another value's score.
 import hashlib
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from .._exceptions import FingerprintError
+from . import computed
 from .cloning import encode_cloned
 from .depth import call_deeply
 from .digests import digest, fold_key, refit_key
@@ -37,6 +39,7 @@ __all__ = [
     "digest",
     "fingerprint",
     "fold_key",
+    "imports_noted",
     "keyed",
     "parameter_table",
     "refit_key",
@@ -147,6 +150,14 @@ def _explain(path: str, error: Unkeyable) -> str:
         f"folds are only reused for equal values. Got {summarize(error.value)} of type "
         f"{kind} instead: {error}. {remedy}"
     )
+
+
+def imports_noted() -> AbstractContextManager[None]:
+    """Note what is in modules that are imported from here on, as of the end.
+
+    Their sources compute it, so that a key need not count it; see `computed`.
+    """
+    return computed.imports_noted(handler_of)
 
 
 def register_key(cls: type, function: Callable[[Any], object]) -> None:

@@ -8,6 +8,7 @@ what runs.
 import ast
 import dis
 import hashlib
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ class _Declared(NamedTuple):
     constants: dict[str, object]
     functions: dict[str, bytes]
     classes: dict[str, "_Declared"]
+    # What is imported: dots before the module, the module, the name in it.
+    imports: dict[str, tuple[int, str, str | None]]
     names: frozenset[str] | None  # None: not known, as after "from m import *"
 
 
@@ -51,12 +54,7 @@ def changed_values(
     value : object
         What is there now.
     """
-    digest = hashlib.sha256(source).digest()
-    if digest not in _declared:
-        tree = ast.parse(source)
-        compiled = compile(tree, "module", "exec", dont_inherit=True)
-        _declared[digest] = _declare(tree.body, compiled)
-    declared, scope = _declared[digest], vars(module)
+    declared, scope = _read(source), vars(module)
     yield from _changes(declared, scope, same)
     for name, inner in declared.classes.items():
         value = scope.get(name)
@@ -68,6 +66,77 @@ def changed_values(
             value = scope[name]
             if not name.startswith("__") and not isinstance(value, types.ModuleType):
                 yield name, value
+
+
+def computed_values(
+    source: bytes, module: types.ModuleType, name: str | None
+) -> Iterator[tuple[str, object]]:
+    """Yield names and values in a module that its source does not tell.
+
+    Parameters
+    ----------
+    source : bytes
+        The module's source.
+    module : module
+        The module, imported.
+    name : str or None
+        Of a value; None for all of them.
+
+    Yields
+    ------
+    name : str
+        Of the value; ``"Class.attribute"`` for one in a class.
+    value : object
+        What is there now.
+    """
+    declared, scope = _read(source), vars(module)
+    names = [name] if name is not None else sorted(scope)
+    for found in names:
+        value = scope.get(found, _UNKNOWN)
+        if value is _UNKNOWN or _is_told(declared, found) or found.startswith("__"):
+            continue
+        if found in declared.classes and isinstance(value, type):
+            inner = declared.classes[found]
+            for attribute, held in sorted(
+                vars(value).items(), key=lambda item: item[0]
+            ):
+                if attribute in (inner.names or ()) and not _is_told(inner, attribute):
+                    yield f"{found}.{attribute}", held
+        elif not _is_as_imported(declared, module, found, value):
+            yield found, value
+
+
+def _is_told(declared: _Declared, name: str) -> bool:
+    """Say whether a source tells what stands under a name."""
+    return name in declared.constants or name in declared.functions
+
+
+def _is_as_imported(
+    declared: _Declared, module: types.ModuleType, name: str, value: object
+) -> bool:
+    """Say whether an import in a module, or of one in it, leaves the value there."""
+    if sys.modules.get(f"{module.__name__}.{name}") is value:
+        return True
+    if name not in declared.imports:
+        return False
+    level, base, attribute = declared.imports[name]
+    if level:
+        parents = str(module.__package__ or "").split(".")
+        base = ".".join([*parents[: len(parents) - level + 1], base]).strip(".")
+    found = sys.modules.get(base)
+    if attribute is None:
+        return found is value
+    there = getattr(found, "__dict__", {}).get(attribute, _UNKNOWN)
+    return there is value or sys.modules.get(f"{base}.{attribute}") is value
+
+
+def _read(source: bytes) -> _Declared:
+    digest = hashlib.sha256(source).digest()
+    if digest not in _declared:
+        tree = ast.parse(source)
+        compiled = compile(tree, "module", "exec", dont_inherit=True)
+        _declared[digest] = _declare(tree.body, compiled)
+    return _declared[digest]
 
 
 def _changes(
@@ -89,6 +158,7 @@ def _declare(body: list[ast.stmt], compiled: types.CodeType) -> _Declared:
     constants: dict[str, object] = {}
     functions: dict[str, bytes] = {}
     classes: dict[str, _Declared] = {}
+    imports: dict[str, tuple[int, str, str | None]] = {}
     codes = [c for c in compiled.co_consts if isinstance(c, types.CodeType)]
     for statement in body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value:
@@ -98,6 +168,15 @@ def _declare(body: list[ast.stmt], compiled: types.CodeType) -> _Declared:
                 constants[target] = _UNKNOWN if target in constants else value
         elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             _declare_function(statement, codes, functions)
+        elif isinstance(statement, ast.Import):
+            for alias in statement.names:
+                local = alias.asname or alias.name.partition(".")[0]
+                whole = alias.name if alias.asname else local
+                imports[local] = 0, whole, None
+        elif isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                place = statement.level, statement.module or "", alias.name
+                imports[alias.asname or alias.name] = place
         elif isinstance(statement, ast.ClassDef) and not statement.decorator_list:
             inner = [c for c in codes if c.co_name == statement.name]
             if len(inner) == 1:
@@ -108,6 +187,7 @@ def _declare(body: list[ast.stmt], compiled: types.CodeType) -> _Declared:
         {n: v for n, v in constants.items() if v is not _UNKNOWN and n in once},
         {n: v for n, v in functions.items() if n in once},
         {n: v for n, v in classes.items() if n in once},
+        {n: v for n, v in imports.items() if n in once},
         None if "*" in stored else frozenset(stored),
     )
 

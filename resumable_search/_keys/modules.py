@@ -15,11 +15,12 @@ from typing import Any
 
 from .._exceptions import UnseenDependencyWarning
 from .bytecode import Code
+from .computed import encode_computed
 from .encoding import encode_str, node
 from .environment import encode_environment, reads_environment
+from .imports import Read, absolute_imports, reads_of
 from .library_code import is_library_scope
 from .module_values import changed_values
-from .reads import Import
 from .sources import Source, Specs, code_of, find_spec, read
 from .walk import Unkeyable, Walk
 
@@ -143,6 +144,8 @@ def encode_imports(walk: Walk, code: Code, package: str) -> bytes:
 
 def _encode_names(walk: Walk, code: Code, package: str) -> bytes:
     specs, parts = _specs(walk), []
+    for place in reads_of(code, package, specs):
+        _defer_value(walk, place)
     for name in sorted(set(absolute_imports(code, package, specs))):
         if find_spec(name, specs) is not None:
             walk.defer(("source", name), _encoder_of_source(name))
@@ -165,6 +168,10 @@ def _is_made(name: str) -> bool:
     )
 
 
+def _defer_value(walk: Walk, place: Read) -> None:
+    walk.defer(("value", *place), lambda walk: encode_computed(walk, *place))
+
+
 def _encoder_of_source(name: str) -> Any:
     return lambda walk: _encode_source(walk, name)
 
@@ -177,6 +184,8 @@ def _encode_source(walk: Walk, name: str) -> bytes:
         return node(b"source", parts)
     warn_of_unseen(f"The module {name}", source.code.unseen, name)
     parts += [source.code.key, _encode_names(walk, source.code, source.package)]
+    for read_there in source.code.globals:
+        _defer_value(walk, (name, read_there))
     if reads_environment(source.code):
         parts.append(encode_environment(source.code))
     module = sys.modules.get(name)
@@ -205,7 +214,9 @@ def _encode_changes(
         yield _encode_member(walk, module, name, label, changes[name])
 
 
-def changed_members(walk: Walk, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+def changed_members(
+    walk: Walk, names: Iterable[str], reads: Iterable[Read]
+) -> Iterator[tuple[str, str]]:
     """Yield what is another than the source says, in modules that code imports.
 
     Parameters
@@ -214,6 +225,8 @@ def changed_members(walk: Walk, names: Iterable[str]) -> Iterator[tuple[str, str
         The walk.
     names : iterable of str
         Names of the modules.
+    reads : iterable of Read
+        What code reads in them.
 
     Yields
     ------
@@ -221,71 +234,17 @@ def changed_members(walk: Walk, names: Iterable[str]) -> Iterator[tuple[str, str
         The module, and what is in it.
     """
     found = walk.module_values = {}
+    specs, places = _specs(walk), set(reads)
     for name in names:
         _encode_source(walk, name)
+        spec = find_spec(name, specs)
+        source = read(name, spec) if spec is not None else None
+        if source is not None:
+            places.update(reads_of(source.code, source.package, specs))
+            places.update((name, found) for found in source.code.globals)
+    for place in places:
+        encode_computed(walk, *place)
     yield from found
-
-
-def absolute_imports(
-    code: Code, package: str, specs: Specs | None = None
-) -> Iterator[str]:
-    """Yield names of modules that code may import, and of the packages they are in.
-
-    Parameters
-    ----------
-    code : Code
-        The code.
-    package : str
-        What relative imports start from.
-    specs : Specs, default=None
-        What was found before.
-    """
-    specs = {} if specs is None else specs
-    for entry in code.imports:
-        base = _absolute(entry.level, entry.name, package)
-        yield from _with_parents(base)
-        for name in entry.names:
-            yield f"{base}.{name}"
-            if name == "*" and _is_package(base, specs):
-                # What the package lists in __all__ may be modules in it.
-                source = read(base, specs[base])  # type: ignore[arg-type]
-                texts = source.code.texts if source is not None else ()
-                yield from (f"{base}.{text}" for text in texts if text.isidentifier())
-        yield from _through_names(code, entry, package, specs)
-
-
-def _through_names(
-    code: Code, entry: Import, package: str, specs: Specs
-) -> Iterator[str]:
-    """Yield modules that are read as attributes of an imported package."""
-    for local, dotted in entry.bound:
-        whole = _absolute(entry.level, dotted, package)
-        if not _is_package(whole, specs):
-            continue
-        for chain in code.chains:
-            if chain[0] != local:
-                continue
-            if len(chain) == 1:  # handed on: any attribute may be read from it
-                yield from (f"{whole}.{name}" for name in code.attributes)
-            for count in range(2, len(chain) + 1):
-                yield ".".join([whole, *chain[1:count]])
-
-
-def _absolute(level: int, name: str, package: str) -> str:
-    if not level:
-        return name
-    parents = package.split(".")
-    return ".".join([*parents[: len(parents) - level + 1], name]).strip(".")
-
-
-def _with_parents(name: str) -> Iterator[str]:
-    parts = name.split(".")
-    yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1))
-
-
-def _is_package(name: str, specs: Specs) -> bool:
-    spec = find_spec(name, specs)
-    return spec is not None and spec.submodule_search_locations is not None
 
 
 def _specs(walk: Walk) -> Specs:

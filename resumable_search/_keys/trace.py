@@ -27,8 +27,9 @@ from .cloning import encode_cloned
 from .depth import call_deeply
 from .encoding import ATOMS, encode_str, named
 from .handlers import handler_of
+from .imports import Read, absolute_imports, reads_of
 from .library_code import is_library, is_library_scope, resolves
-from .modules import absolute_imports, changed_members, code_of, find_spec, source_keys
+from .modules import changed_members, code_of, find_spec, source_keys
 from .summaries import summarize
 from .walk import Unkeyable, Walk
 
@@ -99,6 +100,7 @@ class _Tracer(Walk):
         self._start = start
         self.reached: dict[Place, None] = {}
         self.imports: set[str] = set()
+        self.reads: set[Read] = set()
 
     def encode(self, value: object) -> bytes:
         """Encode a value, one that pickle stores by name by that."""
@@ -111,7 +113,11 @@ class _Tracer(Walk):
             if is_library_scope(value.__globals__):
                 return super().encode(value)
             package = str(value.__globals__.get("__package__") or "")
-            self.imports.update(absolute_imports(normalise(value.__code__), package))
+            code = normalise(value.__code__)
+            if code.imports:
+                specs = self.memo.setdefault("specs", {})
+                self.imports.update(absolute_imports(code, package, specs))
+                self.reads.update(reads_of(code, package, specs))
         elif isinstance(value, types.ModuleType):
             self.imports.add(value.__name__)
         elif self._start is None and _has_no_code(value):
@@ -168,18 +174,19 @@ def trace(cloned: Iterable[object], whole: Iterable[object] = ()) -> Trace:
     except (Unkeyable, RecursionError) as error:
         raise FingerprintError(f"What workers run has no key: {error}") from error
     parts: dict[Place, Part] = {}
-    imports = walk.imports
+    imports, reads = walk.imports, walk.reads
     sources = _sources(imports)
-    todo = [*walk.reached, *changed_members(_Tracer(), sources)]
+    todo = [*walk.reached, *changed_members(_Tracer(), sources, reads)]
     while todo:
         place = todo.pop()
         if place not in parts:
             parts[place], reached = _part_of(place)
             todo += reached.reached
             imports |= reached.imports
+            reads |= reached.reads
         if not todo:
             sources = _sources(imports)
-            changed = changed_members(_Tracer(), sources)
+            changed = changed_members(_Tracer(), sources, reads)
             todo += [place for place in changed if place not in parts]
     if parts:
         order = {name: number for number, name in enumerate(list(sys.modules))}

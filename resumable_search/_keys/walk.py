@@ -133,6 +133,10 @@ class Walk:
             self._roots[id(value)] = (value, result)
         return result
 
+    def fresh(self) -> "Walk":
+        """Return a walk of the plain kind that has met nothing."""
+        return Walk(self._handler_of)
+
     def n_numbered(self) -> int:
         """Return how many values the walk has numbered since its last root."""
         return len(self._numbers or ())

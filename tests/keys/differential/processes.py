@@ -34,6 +34,8 @@ def _text(code: str, before: str = "", more: str = "") -> str:
 _PLAIN = "K = 3\ndef read(X):\n    assert K, 'no K'\n    return K + X.mean()\n"
 _ENVIRON = "def read(X):\n    return os.environ.get('RATE', '1')\n"
 _IN_MODULE = "import {M}_settings\ndef read(X):\n    return {M}_settings.RATE\n"
+_INSIDE = "def read(X):\n    import {M}_settings\n    return {M}_settings.RATE\n"
+_INSIDE_OF_PART = _INSIDE.replace(".RATE", ".part.RATE")
 _DIVIDE = (
     "def read(X):\n    try:\n        return np.float64(1.0) / np.float64(X.sum() * 0)"
     " > 1\n    except FloatingPointError:\n        return 5\n"
@@ -141,6 +143,34 @@ def _environment(make: _Makes) -> Iterator[Pair]:
         _text(_IN_MODULE),
         False,
         files_a={"{M}_settings.py": "RATE = 1\n"},
+    )
+    yield make(
+        "a value set in a module that computes it, imported in a function",
+        _text(_INSIDE, "import {M}_settings\n{M}_settings.RATE = 2\n"),
+        _text(_INSIDE, "import {M}_settings\n{M}_settings.RATE = 3\n"),
+        False,
+        files_a={"{M}_settings.py": "RATE = float('1')\n"},
+    )
+    yield make(
+        "a value that a module computes, imported in a function",
+        _text(_INSIDE, "import {M}_settings\n"),
+        _text(_INSIDE, "import {M}_settings\n"),
+        True,
+        files_a={"{M}_settings.py": "RATE = float('1')\n"},
+    )
+    yield make(
+        "another module set in a module that is imported in a function",
+        _text(_INSIDE_OF_PART, "import {M}_settings, {M}_other\n"),
+        _text(
+            _INSIDE_OF_PART,
+            "import {M}_settings, {M}_other\n{M}_settings.part = {M}_other\n",
+        ),
+        False,
+        files_a={
+            "{M}_settings.py": "import {M}_part as part\n",
+            "{M}_part.py": "RATE = 1\n",
+            "{M}_other.py": "RATE = 2\n",
+        },
     )
     yield make(
         "a value set in a module, then written into its file",
