@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .control_flow import Node, canonical
 from .encoding import PYTHON_ATOMS, encode_str, node
 from .reads import Import, chains_of, imports_of, unseen_of
+from .rewritten import as_written
 
 _NOISE = {"NOP", "CACHE", "EXTENDED_ARG", "RESUME", "NOT_TAKEN"}
 # How a call finds its method depends on whether the module was compiled with the
@@ -87,7 +88,7 @@ def normalise(code: types.CodeType) -> Code:
     if known is None:
         if len(_normalised) >= _NORMALISED_LIMIT:
             _normalised.clear()
-        known = _normalised[id(code)] = (code, _normalise(code))
+        known = _normalised[id(code)] = (code, _normalise(as_written(code)))
     return known[1]
 
 
