@@ -33,7 +33,7 @@ def error_filters(filters: Sequence[tuple[Any, ...]]) -> str:
         is_error = action == "error"
         scope = (
             _pattern(message),
-            f"{category.__module__}.{category.__qualname__}",
+            _name(category),
             _pattern(module),
             str(line),
         )
@@ -65,6 +65,13 @@ def use(filters: Sequence[tuple[Any, ...]]) -> list[type[Warning]]:
     nothing = Note("nothing", (Warning,), {})
     warnings.filters[:] = [("default", None, nothing, None, 0), *filters]  # type: ignore[index]
     return asked
+
+
+def _name(category: Any) -> str:
+    """Return the name of a category, or of several: Python takes a tuple, too."""
+    if isinstance(category, tuple):
+        return f"({' '.join(map(_name, category))})"
+    return f"{category.__module__}.{category.__qualname__}"
 
 
 def _pattern(pattern: re.Pattern[str] | str | None) -> str:

@@ -18,11 +18,13 @@ changed are looked at before each fold, and put back.
 import contextlib
 import importlib
 import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 
+from .._exceptions import UnseenDependencyWarning
 from .._keys.encoding import ATOMS
 from .._keys.library_code import is_library
 from .._keys.trace import (
@@ -317,13 +319,16 @@ class Verification:
 
     def _different(self, places: Iterable[Place]) -> list[Place]:
         parts = self._expected.parts
-        return [
-            p
-            for p in places
-            if parts[p].key
-            and not (p in self._copies and self._copies[p].is_equal(look_up(p)))
-            and part_at(p).key != parts[p].key
-        ]
+        with warnings.catch_warnings():
+            # The parent has said it.
+            warnings.simplefilter("ignore", UnseenDependencyWarning)
+            return [
+                p
+                for p in places
+                if parts[p].key
+                and not (p in self._copies and self._copies[p].is_equal(look_up(p)))
+                and part_at(p).key != parts[p].key
+            ]
 
     def _set(self, places: list[Place]) -> None:
         for path in {self._values[place] for place in places if place in self._values}:

@@ -141,6 +141,12 @@ def test_a_workers_warning_is_a_warning_here(data, log):
         search(Warns(log)).fit(*data)
 
 
+reads_any_variable = pytest.mark.filterwarnings(
+    "ignore:The function Environment.score uses os.environ"
+)
+
+
+@reads_any_variable
 def test_workers_share_the_cores(data, log, monkeypatch):
     """Thread pools of numerical libraries are limited by joblib's convention."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -149,6 +155,7 @@ def test_workers_share_the_cores(data, log, monkeypatch):
     assert set(found.cv_results_["mean_test_score"]) == {1.0}
 
 
+@reads_any_variable
 def test_the_users_thread_limit_wins(data, log, monkeypatch):
     """A variable that the user has set is left alone."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -169,6 +176,7 @@ def test_workers_stay_for_the_next_fit(data, log):
     assert len(set(fakes.workers(log))) == 1
 
 
+@reads_any_variable
 def test_workers_are_renewed_when_the_environment_has_changed(data, log, monkeypatch):
     """What an estimator reads from the environment is that of now."""
     monkeypatch.setenv("A_SETTING", "1")

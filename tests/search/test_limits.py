@@ -38,10 +38,10 @@ def search(estimator, values, **parameters):
 def test_a_fold_that_takes_too_long_fails_alone_with_the_reason(data, log):
     """It is not tried again by this fit, and is by the next one."""
     with (
-        pytest.warns(FitFailedWarning, match=r"stopped after 1\.5 seconds"),
+        pytest.warns(FitFailedWarning, match="stopped after 5 seconds"),
         pytest.warns(UserWarning, match="non-finite"),
     ):
-        found = search(SlowOnes(log), [1.0, -1.0, 2.0], fold_timeout=1.5).fit(*data)
+        found = search(SlowOnes(log), [1.0, -1.0, 2.0], fold_timeout=5).fit(*data)
     assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [
         False,
         True,
@@ -52,7 +52,7 @@ def test_a_fold_that_takes_too_long_fails_alone_with_the_reason(data, log):
     failed = view_search(reader, reader.searches()[0]).failed()
     reader.close()
     assert [candidate.values() for candidate, _, _ in failed] == [{"value": -1.0}] * 2
-    assert all("fold_timeout=1.5" in record.error for _, _, record in failed)
+    assert all("fold_timeout=5" in record.error for _, _, record in failed)
 
 
 def test_folds_queued_behind_one_that_is_stopped_are_run(data, log):

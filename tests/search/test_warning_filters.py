@@ -86,6 +86,16 @@ def test_warnings_of_destructors_do_not_matter(data):
         assert fit().resumption.n_run == 0
 
 
+def test_a_filter_may_have_several_categories():
+    """As those of scikit-learn's own checks do."""
+    both = (FutureWarning, UserWarning)
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.simplefilter("error", both)
+        expected = "error::(builtins.FutureWarning builtins.UserWarning)::0"
+        assert error_filters(warnings.filters) == expected
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
