@@ -23,6 +23,7 @@ from .declared_parts import (
 )
 from .encoding import encode_str, node
 from .environment import encode_environment, reads_environment
+from .fields import encode_held
 from .generated import lasting_namespace
 from .library_code import (
     is_library,
@@ -94,7 +95,8 @@ def encode_function(walk: Walk, function: types.FunctionType) -> bytes:
         if isinstance(value, types.ModuleType):
             parts.append(encode_module_use(walk, value, _tails(code, name)))
         else:
-            parts.append(walk.child(f" -> closure variable '{name}'", value))
+            label = f" -> closure variable '{name}'"
+            parts.append(encode_held(walk, label, value, _tails(code, name)))
     for name, value in sorted(vars(function).items()):
         parts += encode_str(name), walk.child(f" -> attribute '{name}'", value)
     if not library:
@@ -115,6 +117,9 @@ def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[b
         if isinstance(scope[name], types.ModuleType):
             yield walk.use(place, name, scope[name])
             yield encode_module_use(walk, scope[name], _tails(code, name))
+        elif place == "__main__":
+            label = f" -> global '{name}'"
+            yield encode_held(walk, label, scope[name], _tails(code, name))
         else:
             yield walk.member(place, name, f" -> global '{name}'", scope[name])
     if reads_environment(code, (scope.get(name) for name in code.globals)):

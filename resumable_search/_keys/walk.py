@@ -133,6 +133,10 @@ class Walk:
             self._roots[id(value)] = (value, result)
         return result
 
+    def handler_of(self, kind: type) -> Handler:
+        """Return what encodes the instances of a class."""
+        return self._handler_of(kind)[0]
+
     def fresh(self) -> "Walk":
         """Return a walk of the plain kind that has met nothing."""
         return Walk(self._handler_of)
