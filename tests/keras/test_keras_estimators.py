@@ -878,11 +878,11 @@ def test_callbacks_for_the_function_are_copied():
 def test_object_without_a_full_configuration():
     """An object that its configuration cannot make again is refused with the way."""
 
-    class Incomplete(keras.losses.Loss):
+    class Incomplete(keras.optimizers.SGD):
         def __init__(self, strength):
-            super().__init__()
+            super().__init__(strength)
 
-    estimator = with_objects(model__loss=Incomplete(3))
+    estimator = with_objects(model__optimizer=Incomplete(3.0))
     with pytest.raises(TypeError) as raised:
         estimator.fit(X, Y)
     assert "every argument of its constructor" in raised.value.__notes__[0]
