@@ -33,8 +33,8 @@ def test_hostile_checkpoints_are_read_or_refused():
 @pytest.mark.faults
 @pytest.mark.timeout(3600)
 def test_many_hostile_checkpoints_are_read_or_refused(capsys):
-    """The same for tens of thousands of them."""
-    starts = range(1000, 21_000, 1000)
+    """The same for thousands of them."""
+    starts = range(1000, 6_000, 1000)
     numbers = [(start, start + 1000) for start in starts]
     with ThreadPoolExecutor(2) as threads:
         for start, outcomes in zip(starts, threads.map(fuzz, numbers), strict=True):

@@ -38,7 +38,7 @@ def test_a_larger_sample_of_pairs(tmp_path):
     pairs = generate()
     own = [pair for pair in pairs if pair.mode == "own"]
     others = [pair for pair in pairs if pair.mode != "own"]
-    _assert_sound(run_pairs(own[::4] + others[3::15], tmp_path))
+    _assert_sound(run_pairs(own[::6] + others[3::30], tmp_path))
 
 
 PROGRAM = Program(files={}, script="p_script.py")
