@@ -139,11 +139,12 @@ def test_a_search_killed_at_a_step_goes_on(tmp_path):
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_a_search_killed_at_any_step_goes_on(tmp_path, capsys):
-    """The same for all steps of a search."""
+    """The same for every third step of a search; for all with EVERY_STEP=1."""
     n_done = 0
+    stride = 1 if os.environ.get("EVERY_STEP") else 3
     with ThreadPoolExecutor(2) as threads:
-        for first in range(1, 1000, 10):
-            steps = range(first, first + 10)
+        for first in range(1, 1000, 10 * stride):
+            steps = range(first, first + 10 * stride, stride)
             directories = [tmp_path / str(step) for step in steps]
             results = list(threads.map(kill_and_resume, directories, steps))
             n_done += sum(results)
@@ -151,4 +152,4 @@ def test_a_search_killed_at_any_step_goes_on(tmp_path, capsys):
                 break
     with capsys.disabled():
         print(f"{n_done} steps")
-    assert n_done > 40
+    assert n_done * stride > 40

@@ -161,11 +161,11 @@ def test_whatever_else_reached_the_disk_does_no_harm(steps, place):
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_every_step_in_many_ways(steps, place, capsys):
-    """All of the above, at each step, and fifty ways to lose what was not synced."""
+    """All of the above, at each step, and twenty ways to lose what was not synced."""
     n_images = check_all(
         steps,
         place,
-        lambda number: [everything, nothing, *(Some((number, i)) for i in range(50))],
+        lambda number: [everything, nothing, *(Some((number, i)) for i in range(20))],
     )
     with capsys.disabled():
         print(f"{len(steps)} steps, {n_images} images")
