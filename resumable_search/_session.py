@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import _warning_filters
 from ._checkpoint.errors import damaged
 from ._checkpoint.fold_folders import FoldFolders
 from ._checkpoint.locations import resolve_checkpoint
@@ -47,7 +48,6 @@ from ._sklearn_compat.estimators import scorers_by_name
 from ._sklearn_compat.results import finished_result
 from ._texts import inert
 from ._versions import OldVersions
-from ._warning_filters import error_filters
 
 __all__ = ["PlannedFold", "SearchSession"]
 
@@ -115,7 +115,7 @@ class SearchSession:
         self._keys = SearchKeys(search, X, y, None if is_inner else search.data_key)
         self._resumes = search.resume
         self._warned_otherwise = False
-        self._error_filters = error_filters(warnings.filters)
+        self._error_filters = _warning_filters.error_filters(_warning_filters.current())
         # Folds that this fit has run, where those of before do not count.
         self._renewed: set[str] = set()
         # Folds and refits whose saved files of before are gone then.

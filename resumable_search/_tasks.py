@@ -1,9 +1,9 @@
 """Folds made into tasks for workers, and the files that these need."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
+from . import _warning_filters
 from ._engine.pickling import dumps
 from ._engine.shipping import Workspace
 from ._engine.verification import ExpectedCode, expect
@@ -119,7 +119,7 @@ class TaskMaker:
                     "data": self._workspace.put((call.X, call.y)),
                     "objects": self._workspace.put(shared_objects(call)),
                     "code": self._code,
-                    "warning_filters": list(warnings.filters),
+                    "warning_filters": _warning_filters.current(),
                     "settings": shipped(),
                     "surroundings": surroundings(),
                 }

@@ -10,7 +10,24 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["error_filters", "use"]
+__all__ = ["current", "error_filters", "use"]
+
+
+class _Note(type):
+    """Makes a category that no warning has, and that notes which are compared to it."""
+
+    asked: list[type[Warning]]
+
+    def __subclasscheck__(cls, category: type[Warning]) -> bool:
+        # Destructors warn of resources, and an error in one of them goes nowhere.
+        if not issubclass(category, ResourceWarning):
+            cls.asked.append(category)
+        return False  # the next filter decides
+
+
+def current() -> list[tuple[Any, ...]]:
+    """Return the filters of this process, without what `use` has put before them."""
+    return [entry for entry in warnings.filters if type(entry[2]) is not _Note]
 
 
 def error_filters(filters: Sequence[tuple[Any, ...]]) -> str:
@@ -40,8 +57,7 @@ def error_filters(filters: Sequence[tuple[Any, ...]]) -> str:
         text = ":".join(("error" if is_error else "pass", *scope))
         if text not in texts:
             texts.append(text)
-        if is_error:
-            n_counting = len(texts)
+            n_counting = len(texts) if is_error else n_counting
         if scope == ("", "builtins.Warning", "", "0"):
             break  # it fits every warning
     return ", ".join(texts[:n_counting])
@@ -54,15 +70,7 @@ def use(filters: Sequence[tuple[Any, ...]]) -> list[type[Warning]]:
     has a filter of its own for is not among them.
     """
     asked: list[type[Warning]] = []
-
-    class Note(type):
-        def __subclasscheck__(cls, category: type[Warning]) -> bool:
-            # Destructors warn of resources, and an error in one of them goes nowhere.
-            if not issubclass(category, ResourceWarning):
-                asked.append(category)
-            return False  # the next filter decides
-
-    nothing = Note("nothing", (Warning,), {})
+    nothing = _Note("nothing", (Warning,), {"asked": asked})
     warnings.filters[:] = [("default", None, nothing, None, 0), *filters]  # type: ignore[index]
     return asked
 

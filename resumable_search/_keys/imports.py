@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .bytecode import Code
-from .reads import Import
+from .reads import Import, absolute_name
 from .sources import Specs, find_spec, read
 
 __all__ = ["Read", "absolute_imports", "reads_of"]
@@ -28,7 +28,7 @@ def absolute_imports(
     """
     specs = {} if specs is None else specs
     for entry in code.imports:
-        base = _absolute(entry.level, entry.name, package)
+        base = absolute_name(entry.level, entry.name, package)
         yield from _with_parents(base)
         for name in entry.names:
             yield f"{base}.{name}"
@@ -45,7 +45,7 @@ def _through_names(
 ) -> Iterator[str]:
     """Yield modules that are read as attributes of an imported package."""
     for local, dotted in entry.bound:
-        whole = _absolute(entry.level, dotted, package)
+        whole = absolute_name(entry.level, dotted, package)
         if not _is_package(whole, specs):
             continue
         for chain in code.chains:
@@ -55,13 +55,6 @@ def _through_names(
                 yield from (f"{whole}.{name}" for name in code.attributes)
             for count in range(2, len(chain) + 1):
                 yield ".".join([whole, *chain[1:count]])
-
-
-def _absolute(level: int, name: str, package: str) -> str:
-    if not level:
-        return name
-    parents = package.split(".")
-    return ".".join([*parents[: len(parents) - level + 1], name]).strip(".")
 
 
 def _with_parents(name: str) -> Iterator[str]:
@@ -87,7 +80,7 @@ def reads_of(code: Code, package: str, specs: Specs) -> Iterator[Read]:
         What was found before.
     """
     for entry in code.imports:
-        base = _absolute(entry.level, entry.name, package)
+        base = absolute_name(entry.level, entry.name, package)
         for name in entry.names:
             if name == "*":
                 yield from ((base, found) for found in code.globals)
@@ -96,7 +89,7 @@ def reads_of(code: Code, package: str, specs: Specs) -> Iterator[Read]:
         if not (entry.names or entry.bound):  # by a call
             yield base, None
         for local, dotted in entry.bound:
-            whole = _absolute(entry.level, dotted, package)
+            whole = absolute_name(entry.level, dotted, package)
             for chain in code.chains:
                 if chain[0] == local:
                     yield from _along(whole, chain[1:], specs)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .bytecode import normalise
+from .reads import absolute_name
 
 _UNKNOWN = object()
 
@@ -120,9 +121,7 @@ def _is_as_imported(
     if name not in declared.imports:
         return False
     level, base, attribute = declared.imports[name]
-    if level:
-        parents = str(module.__package__ or "").split(".")
-        base = ".".join([*parents[: len(parents) - level + 1], base]).strip(".")
+    base = absolute_name(level, base, str(module.__package__ or ""))
     found = sys.modules.get(base)
     if attribute is None:
         return found is value

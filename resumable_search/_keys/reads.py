@@ -88,6 +88,24 @@ def _stored(items: Sequence[Instruction], position: int) -> tuple[str, ...]:
     return ()
 
 
+def absolute_name(level: int, name: str, package: str) -> str:
+    """Return the full name of a module that is imported by a relative one.
+
+    Parameters
+    ----------
+    level : int
+        Number of dots before the name.
+    name : str
+        The name after them.
+    package : str
+        The package in which the import stands.
+    """
+    if not level:
+        return name
+    parents = package.split(".")
+    return ".".join([*parents[: len(parents) - level + 1], name]).strip(".")
+
+
 def chains_of(
     items: Sequence[Instruction], bound: set[str]
 ) -> frozenset[tuple[str, ...]]:
