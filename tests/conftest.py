@@ -14,6 +14,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 from sklearn.datasets import load_iris
 
+from resumable_search._engine import forkserver as _forkserver
 from resumable_search._engine import resting as _resting
 from tests.fake_mps import fake, place  # noqa: F401 - fixtures
 
@@ -58,9 +59,20 @@ def _workers():
 
 def _is_worker(process):
     try:
-        return "resumable_search._engine.worker" in " ".join(process.cmdline())
+        # One that has just started alone has no name yet.
+        is_new = "resumable_search._engine.worker" in " ".join(process.cmdline())
+        return is_new or process.name() == "search-worker"
     except psutil.Error:
         return False
+
+
+@pytest.fixture
+def new_interpreters(monkeypatch):
+    """Have each worker start as a new interpreter, as on systems without a fork."""
+    _resting.end_all()
+    monkeypatch.setattr(_forkserver, "IS_POSSIBLE", False)
+    yield
+    _resting.end_all()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ from .._records import FoldOutcome, FoldTask, RunningTask
 from . import outcomes as _outcomes
 from .deaths import Deaths
 from .layout import lay_out
-from .process import WorkerProcess
+from .process import WorkerProcess, renew
 from .slots import Attempt, SharedDevice, Slot
 from .starts import START_SECONDS, Starts
 
@@ -336,6 +336,7 @@ class WorkerPool:
             self._finished.append(_outcomes.differs(slot, attempt, content))
             return
         else:  # "stale": the worker ends, a new one imports everything anew
+            renew()
             self._requeue(slot, attempt)
             return
         self._finished.append(outcome)

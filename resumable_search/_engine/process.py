@@ -1,7 +1,9 @@
 """One worker process as its parent sees it: start, talk, listen, end.
 
-The child is a fresh interpreter and does not import the user's ``__main__``: it
-starts with the parent's ``sys.path``, working directory and interpreter flags.
+The child is forked from a process that has imported scikit-learn and nothing of the
+user's, or is a new interpreter where that is not possible. It does not import the
+user's ``__main__``: it starts with the parent's ``sys.path``, working directory and
+interpreter flags.
 """
 
 import codecs
@@ -14,15 +16,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from multiprocessing import Pipe, spawn
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
+from . import forkserver as _forkserver
 from . import guard as _guard
 from .frames import FrameReader
 
-__all__ = ["WorkerProcess", "start", "worker_command"]
+__all__ = ["WorkerProcess", "renew", "start", "worker_command"]
+
+renew = _forkserver.renew
 
 # The child sets its path before it imports anything that could be shadowed.
 _BOOTSTRAP = (
@@ -44,15 +49,15 @@ _MOST_RELAYED = 1 << 22
 class _Stream:
     """A pipe from the child that comes out of one of the parent's streams."""
 
-    def __init__(self, pipe: Any, name: str) -> None:
-        self._pipe = pipe
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd = fd
         self._name = name
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self.is_open = True
-        os.set_blocking(pipe.fileno(), False)
+        os.set_blocking(fd, False)
 
     def fileno(self) -> int:
-        return int(self._pipe.fileno())
+        return self._fd
 
     def relay(self) -> None:
         """Write what is there to ``sys.stdout`` or ``sys.stderr`` of the moment."""
@@ -74,7 +79,7 @@ class _Stream:
 
     def close(self) -> None:
         self.is_open = False
-        self._pipe.close()
+        os.close(self._fd)
 
 
 def _write(target: TextIO, text: str) -> None:
@@ -99,60 +104,115 @@ def worker_command() -> list[str]:
     ]
 
 
+class _Child(Protocol):
+    """A process, however it was started."""
+
+    pid: int
+    #: Readable when the process has ended, even if a pipe to it is kept open by a
+    #: process that the estimator forked. None: this system has no such thing.
+    end_fd: int | None
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs; negative: a signal's number."""
+
+    def wait(self) -> int | None:
+        """Wait until it has ended, and return the exit code."""
+
+    def close(self) -> None:
+        """Forget the process."""
+
+
+class _NewInterpreter:
+    """A child that has started on its own.
+
+    Parameters
+    ----------
+    files : sequence of int
+        Its connection, standard output and standard error.
+    environment : mapping of str to str
+        All of it.
+    """
+
+    def __init__(self, files: Sequence[int], environment: Mapping[str, str]) -> None:
+        connection, stdout, stderr = files
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [
+                *worker_command(),
+                "-c",
+                _BOOTSTRAP,
+                str(connection),
+                str(os.getpid()),
+                *map(os.fspath, sys.path),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            pass_fds=[connection],
+            # Ctrl-C is for the parent, and what the estimator starts can be ended
+            # together with the worker.
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self.end_fd: int | None = None
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                self.end_fd = os.pidfd_open(self.pid)
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def wait(self) -> int | None:
+        return self._process.wait()
+
+    def close(self) -> None:
+        if self.end_fd is not None:
+            os.close(self.end_fd)
+            self.end_fd = None
+
+
 class WorkerProcess:
     """A child process and the pipes to it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        environment = {**os.environ, **environment}
         ours, theirs = Pipe(duplex=True)
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [
-                    *worker_command(),
-                    "-c",
-                    _BOOTSTRAP,
-                    str(theirs.fileno()),
-                    str(os.getpid()),
-                    *map(os.fspath, sys.path),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, **environment},
-                pass_fds=[theirs.fileno()],
-                # Ctrl-C is for the parent, and what the estimator starts can be
-                # ended together with the worker.
-                start_new_session=True,
-            )
-        _guard.watch(self._process.pid)
+        (stdout, its_stdout), (stderr, its_stderr) = os.pipe(), os.pipe()
+        files = (theirs.fileno(), its_stdout, its_stderr)
+        try:
+            self._child: _Child = _forkserver.fork(
+                worker_command(), files, environment
+            ) or _NewInterpreter(files, environment)
+        except BaseException:
+            ours.close()
+            os.close(stdout)
+            os.close(stderr)
+            raise
+        finally:
+            theirs.close()
+            os.close(its_stdout)
+            os.close(its_stderr)
+        _guard.watch(self.pid)
         self.created = time.monotonic()
         self._given_up: str | None = None
         self._connection = ours
         self._connection_open = True
         self._frames = FrameReader(ours.fileno())
-        self._streams = [
-            _Stream(self._process.stdout, "stdout"),
-            _Stream(self._process.stderr, "stderr"),
-        ]
-        # Readable when the process has ended, even if the pipe is kept open by a
-        # process that the estimator forked.
-        self._end_fd: int | None = None
-        if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):
-                self._end_fd = os.pidfd_open(self._process.pid)
+        self._streams = [_Stream(stdout, "stdout"), _Stream(stderr, "stderr")]
         self.has_begun = False
 
     @property
     def pid(self) -> int:
         """Process id."""
-        return self._process.pid
+        return self._child.pid
 
     def sources(self) -> list[Any]:
         """Give what to wait for."""
         sources: list[Any] = [stream for stream in self._streams if stream.is_open]
         if self._connection_open:
             sources.append(self._connection)
-        if self._end_fd is not None:
-            sources.append(self._end_fd)
+        if self._child.end_fd is not None:
+            sources.append(self._child.end_fd)
         return sources
 
     def send(self, *message: Any) -> None:
@@ -175,14 +235,14 @@ class WorkerProcess:
 
     def has_ended(self) -> bool:
         """Tell whether the process is gone, or can no longer be talked to."""
-        return not self._connection_open or self._process.poll() is not None
+        return not self._connection_open or self._child.poll() is not None
 
     def kill(self) -> None:
         """End the process and those it started that are still in its session."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        _guard.forget(self._process.pid)
+            os.killpg(self.pid, signal.SIGKILL)
+        self._child.wait()
+        _guard.forget(self.pid)
         self.relay_output()
         for stream in self._streams:
             if stream.is_open:
@@ -190,9 +250,7 @@ class WorkerProcess:
         self._frames.close()
         self._connection.close()
         self._connection_open = False
-        if self._end_fd is not None:
-            os.close(self._end_fd)
-            self._end_fd = None
+        self._child.close()
 
     def give_up(self, why: str) -> None:
         """End the process for a reason that `ending` gives."""
@@ -203,7 +261,7 @@ class WorkerProcess:
         """Say how the process ended."""
         if self._given_up is not None:
             return self._given_up
-        code = self._process.returncode
+        code = self._child.poll()
         if code is not None and code < 0:
             try:
                 name = signal.Signals(-code).name
@@ -236,7 +294,17 @@ def start(environment: Mapping[str, str]) -> WorkerProcess:
             _starter_pid = os.getpid()
     future: Future[WorkerProcess] = Future()
     _requests.put((environment, future))
-    return future.result()
+    try:
+        return future.result()
+    except BaseException:
+        # Ctrl-C while it starts: nobody will have it.
+        future.add_done_callback(_discard)
+        raise
+
+
+def _discard(future: "Future[WorkerProcess]") -> None:
+    if future.exception() is None:
+        future.result().kill()
 
 
 def _start_forever(

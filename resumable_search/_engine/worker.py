@@ -53,6 +53,7 @@ from .aftermath import undone
 from .contexts import Context
 from .fold_settings import FoldSettings
 from .frames import write_frame
+from .lifeline import set_name
 from .pickling import forget_classes, loads
 from .shipping import load
 from .verification import ImportedFiles, OtherCodeError, Verification
@@ -281,6 +282,7 @@ def _versions() -> dict[str, str]:
 
 def main(connection_fd: int) -> None:
     """Run folds until the parent closes the pipe, or for want of work."""
+    set_name("search-worker")
     inbox = _Inbox(Connection(connection_fd))
     # Before the estimator's code runs, and not line by line: pipes are not
     # terminals, and a flush follows each fold.

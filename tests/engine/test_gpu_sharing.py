@@ -1,6 +1,7 @@
 """Workers that share GPUs: real workers on a fake machine with GPUs."""
 
 import os
+import signal
 
 import numpy as np
 import psutil
@@ -104,10 +105,7 @@ def test_nobody_else_is_on_the_gpu_meanwhile(machine, data, log):
         def act(self):
             if fakes.slot()["share"] > 50e9:
                 siblings = psutil.Process(os.getppid()).children()
-                n_workers = sum(
-                    "_engine.worker" in " ".join(s.cmdline()) for s in siblings
-                )
-                assert n_workers == 1
+                assert sum(s.name() == "search-worker" for s in siblings) == 1
 
     found = search(
         LooksAround(log, seconds=0.2),
@@ -219,7 +217,9 @@ def test_a_worker_that_grows_is_replaced(data, log, monkeypatch):
     assert len(set(fakes.workers(log))) >= 3
 
 
-def test_a_worker_goes_on_until_its_successor_is_ready(data, log, monkeypatch):
+def test_a_worker_goes_on_until_its_successor_is_ready(
+    new_interpreters, data, log, monkeypatch
+):
     """While the next one starts, folds are still run: nobody waits."""
     monkeypatch.setattr(_slots, "MOST_GROWTH", 30 * 2**20)
     monkeypatch.setattr(_slots, "LEAST_FOLDS", 1)
@@ -241,7 +241,7 @@ def test_a_successor_that_does_not_start_is_done_without(data, log, monkeypatch)
     def start_once(environment):
         process = start(environment)
         if started:
-            process._process.kill()
+            os.kill(process.pid, signal.SIGKILL)
         started.append(process)
         return process
 
@@ -263,7 +263,7 @@ def test_a_fold_in_flight_survives_the_succession(data, log, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_successor_may_end_for_want_of_work(data, log, monkeypatch):
+def test_a_successor_may_end_for_want_of_work(new_interpreters, data, log, monkeypatch):
     """A fold that takes longer than workers wait is no reason for anything to fail."""
     monkeypatch.setattr(_slots, "MOST_GROWTH", -1)
     monkeypatch.setattr(_slots, "LEAST_FOLDS", 1)
@@ -271,8 +271,6 @@ def test_a_successor_may_end_for_want_of_work(data, log, monkeypatch):
         "main(",
         "import resumable_search._engine.worker as w; w.IDLE_SECONDS = 1; main(",
     )
-    _resting.end_all()
     monkeypatch.setattr(_slots._process, "_BOOTSTRAP", text)
     search(fakes.Logged(log, seconds=3.0), [1.0, 2.0], n_jobs=1).fit(*data)
     assert sorted(fakes.fits(log)) == [1.0, 1.0, 2.0, 2.0]
-    _resting.end_all()

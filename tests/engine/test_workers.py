@@ -19,9 +19,9 @@ from resumable_search import (
     WorkerError,
     WorkerStartError,
 )
+from resumable_search._engine import forkserver as _forkserver
 from resumable_search._engine import pool as _pool
 from resumable_search._engine import process as _process
-from resumable_search._engine import resting as _resting
 from resumable_search._gpu.devices import SlotPlan
 from tests import fakes
 from tests.conftest import still_running
@@ -202,10 +202,9 @@ def test_workers_that_hold_a_gpu_do_not_rest(monkeypatch):
     assert not process.is_running()
 
 
-def test_workers_that_do_not_start_end_the_search(data, monkeypatch):
+def test_workers_that_do_not_start_end_the_search(new_interpreters, data, monkeypatch):
     """An environment in which no worker starts is an error, not a loop."""
     monkeypatch.setattr(_process, "_BOOTSTRAP", "raise SystemExit('no module')")
-    _resting.end_all()
     with pytest.raises(WorkerStartError, match=r"5 in a row.*exit code 1"):
         search(DummyClassifier(), {"strategy": ["prior"]}, n_jobs=2).fit(*data)
 
@@ -244,7 +243,7 @@ def test_a_long_fold_does_not_hold_up_those_queued_behind_it(data, log):
 
 
 @pytest.fixture
-def short_lived(monkeypatch):
+def short_lived(new_interpreters, monkeypatch):
     """Have workers end after a second without work, as they do after five minutes."""
     short = (
         "import resumable_search._engine.worker as worker; worker.IDLE_SECONDS = 1.0; "
@@ -254,10 +253,7 @@ def short_lived(monkeypatch):
         "from resumable_search._engine.worker import main; ", short
     )
     assert text != _process._BOOTSTRAP
-    _resting.end_all()
     monkeypatch.setattr(_process, "_BOOTSTRAP", text)
-    yield
-    _resting.end_all()
 
 
 def test_a_worker_that_cannot_end_is_not_waited_for(data, log, short_lived):
@@ -353,7 +349,8 @@ def test_workers_do_not_outlive_a_killed_parent(script, log):
     while len(fakes.fits(log)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     workers = psutil.Process(parent.pid).children(recursive=True)
-    assert len(workers) == 3  # with the process that guards them
+    # With the process that guards them, and the one they are forked from.
+    assert len(workers) == 3 + _forkserver.IS_POSSIBLE
     os.kill(parent.pid, signal.SIGKILL)
     assert not still_running(workers)
 

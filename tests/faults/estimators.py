@@ -55,9 +55,7 @@ class FaultyToLoad(Logged):
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if "resumable_search._engine.worker" in Path(
-            f"/proc/{os.getpid()}/cmdline"
-        ).read_bytes().decode(errors="replace"):
+        if Path("/proc/self/comm").read_text() == "search-worker\n":
             with contextlib.suppress(FileExistsError):
                 Path(f"{self.log}.done").touch(exist_ok=False)
                 kill()

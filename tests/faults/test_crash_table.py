@@ -137,19 +137,17 @@ def test_a_worker_that_dies_while_it_unpickles_its_task(data, log):
 
 
 @pytest.fixture
-def worker_code(monkeypatch):
+def worker_code(new_interpreters, monkeypatch):
     """Give a function that has workers run some code before they begin."""
     original = _process._BOOTSTRAP
 
     def change(code):
         before, after = original.split("main(int", 1)
-        _resting.end_all()
         monkeypatch.setattr(
             _process, "_BOOTSTRAP", f"{before}exec({code!r}); main(int{after}"
         )
 
-    yield change
-    _resting.end_all()
+    return change
 
 
 DIE_ONCE = """
