@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from sklearn.datasets import load_iris
 from resumable_search._engine import forkserver as _forkserver
 from resumable_search._engine import resting as _resting
 from tests.fake_mps import fake, place  # noqa: F401 - fixtures
+from tests.helpers import interpreters
 
 # A shell starts what it puts into the background with Ctrl-C ignored, and nohup what it
 # runs with SIGHUP; that would be handed on to the scripts that tests stop.
@@ -107,8 +107,8 @@ def script(tmp_path):
             "PYTHONPATH": str(Path(__file__).parent.parent),
             **options.pop("env", {}),
         }
-        process = subprocess.Popen(
-            [sys.executable, str(path), *map(str, arguments)],
+        process = interpreters.start(
+            [path, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

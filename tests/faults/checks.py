@@ -15,7 +15,6 @@ import os
 import pickle
 import sqlite3
 import subprocess
-import sys
 import textwrap
 import time
 from contextlib import closing
@@ -27,6 +26,7 @@ from sklearn.model_selection import GridSearchCV
 
 from tests import fakes
 from tests.conftest import assert_same_results
+from tests.helpers import interpreters
 
 GRID = {"value": [0.0, 1.0, 2.0]}
 CV = 2
@@ -95,8 +95,9 @@ def start(directory, before="", under=(), **variables):
         Its standard output has a line for each fold when it has been saved.
     """
     directory.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [*under, sys.executable, "-c", textwrap.dedent(before) + _SEARCH],
+    return interpreters.start(
+        ["-c", textwrap.dedent(before) + _SEARCH],
+        under=under,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,7 +2,6 @@
 
 import pickle
 import subprocess
-import sys
 import textwrap
 import time
 
@@ -12,6 +11,7 @@ import pytest
 from tests import fakes
 from tests.conftest import assert_same_results
 from tests.faults import checks
+from tests.helpers import interpreters
 
 # Waits until as many processes are at this point.
 TOGETHER = """
@@ -47,9 +47,9 @@ def run_many(tmp_path):
     processes = []
 
     def run_many(n_processes, code, *arguments):
-        command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+        command = ["-c", textwrap.dedent(code), *map(str, arguments)]
         for _ in range(n_processes):
-            process = subprocess.Popen(
+            process = interpreters.start(
                 command,
                 cwd=tmp_path,
                 env=checks.environment(),

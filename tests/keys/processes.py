@@ -2,9 +2,9 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.helpers import interpreters
 
 _ROOT = Path(__file__).parents[2]
 
@@ -19,12 +19,9 @@ def keys_in_new_process(folder, code, seed):
         "print(json.dumps({name: fingerprint(values[name]) for name in values}))\n"
     )
     path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, str(script)],
+    done = interpreters.run(
+        [script],
         env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,10 +1,10 @@
-"""Run small programs of a user's, each in a fresh interpreter, and read their keys."""
+"""Run small programs of a user's, each in a process of its own, and read their keys."""
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.helpers import interpreters
 
 PRELUDE = """
 import json, sys
@@ -25,12 +25,10 @@ def keys_of(folder, script, files=None, *, arguments=(), seed="0", options=()):
     root = str(Path(__file__).parents[2])
     path = folder / "script.py"
     path.write_text(PRELUDE.format(paths=[str(folder), root]) + script + EPILOGUE)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *options, path, *arguments],
+    done = interpreters.run(
+        [path, *arguments],
+        options=("-W", "error", *options),
         env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=100,
     )
     assert done.returncode == 0, done.stderr

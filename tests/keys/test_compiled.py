@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from resumable_search import FingerprintError
 from resumable_search._keys.fingerprint import fingerprint
+from tests.helpers import interpreters
 
 JAX = """
 import functools, jax, jax.numpy as jnp
@@ -54,13 +53,7 @@ def _run(name, script, folder, factor, seed):
         "from resumable_search._keys.fingerprint import fingerprint\n"
         f"{script}\nprint(json.dumps([keys, library]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, path],
-        env={**os.environ, "PYTHONHASHSEED": seed},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = interpreters.run([path], env={**os.environ, "PYTHONHASHSEED": seed})
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import types
 import typing
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from resumable_search._keys.bytecode import normalise
+from tests.helpers import interpreters
 
 PRELUDE = """
 import json, sys
@@ -141,12 +141,9 @@ def run_all(folder, scripts, seed="0"):
         root = str(Path(__file__).parents[2])
         path.write_text(PRELUDE.format(paths=[str(folder), root]) + script + EPILOGUE)
         paths.append(path)
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER, *paths],
+    done = interpreters.run(
+        ["-c", RUNNER, *paths],
         env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=100,
     )
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ from resumable_search import ResumableGridSearchCV
 from resumable_search._frameworks.settings import framework_settings
 from resumable_search._search_keys import SearchKeys
 from resumable_search.keras import KerasClassifier
+from tests.helpers import interpreters
 
 SCRIPT = """
 import json, sys
@@ -34,12 +34,9 @@ print(json.dumps([before, imported, framework_settings(packages)]))
 def _settings(name, change, home, **variables):
     """Return them before the import, after it, and after a change."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, name, change],
+    done = interpreters.run(
+        ["-c", SCRIPT, name, change],
         env={**os.environ, **quiet, "KERAS_HOME": str(home), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])

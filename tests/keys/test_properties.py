@@ -6,8 +6,6 @@ import json
 import os
 import pickle
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import pytest
 import scipy.sparse
 
 from resumable_search._keys.fingerprint import fingerprint
+from tests.helpers import interpreters
 
 hypothesis = pytest.importorskip("hypothesis")
 
@@ -226,16 +225,14 @@ def test_processes_agree(tmp_path):
     path.write_bytes(pickle.dumps(values))
     found = []
     for seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(path)],
+        done = interpreters.run(
+            ["-c", SCRIPT, path],
             env={
                 **os.environ,
                 "PYTHONHASHSEED": seed,
                 "PYTHONPATH": str(Path(__file__).parents[2]),
             },
-            capture_output=True,
-            text=True,
-            check=True,
         )
+        assert done.returncode == 0, done.stderr
         found.append(json.loads(done.stdout))
     assert found[0] == found[1] == [fingerprint(value) for value in values]

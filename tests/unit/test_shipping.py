@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse
 
 from resumable_search._engine.shipping import Workspace, dump, load, remove_abandoned
+from tests.helpers import interpreters
 
 
 @pytest.mark.parametrize(
@@ -139,8 +140,8 @@ WORKSPACES = """
 def test_processes_that_begin_at_once_do_not_take_each_others_directory(tmp_path):
     """In the moment between making it and locking it, it looks abandoned."""
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WORKSPACES), "30"],
+        interpreters.start(
+            ["-c", textwrap.dedent(WORKSPACES), "30"],
             env={
                 **os.environ,
                 "JOBLIB_TEMP_FOLDER": str(tmp_path),

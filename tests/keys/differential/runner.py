@@ -4,11 +4,12 @@ import json
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.helpers import interpreters
 
 from .child import PLAN
 from .programs import Pair, Program
@@ -143,8 +144,9 @@ def _run_group(
     environment.pop("RESUMABLE_SEARCH_CHECKPOINT", None)
     log = plan.with_suffix(".log")
     with log.open("w") as file:
-        subprocess.run(
-            [sys.executable, *program.flags, *command],
+        interpreters.run(
+            command,
+            options=program.flags,
             cwd=work / ("first" if run == "a" else "second"),
             env=environment,
             stdout=file,
