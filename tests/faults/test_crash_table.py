@@ -76,12 +76,18 @@ def check(estimator, data, log, expected=None, grid=GRID):
 
 
 def family():
-    """Give all child processes but the guard of workers, and joblib's tracker."""
+    """Return all child processes but those that serve the next search or test, too.
+
+    Those are the processes that workers and scripts are forked from, the workers'
+    guard, and joblib's tracker.
+    """
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it has ended
-            command = child.cmdline()
-            if "-S" not in command and "resource_tracker" not in " ".join(command):
+            command = " ".join(child.cmdline())
+            if child.name() != "search-forks" and not re.search(
+                r" -S |resource_tracker|helpers/template\.py", command
+            ):
                 found.append(child)
     return found
 
