@@ -45,22 +45,17 @@ def error_filters(filters: Sequence[tuple[Any, ...]]) -> str:
         filter that fits a warning decides. Equal where the same warnings are errors.
     """
     texts: list[str] = []
-    n_counting = 0
     for action, message, category, module, line in filters:
-        is_error = action == "error"
-        scope = (
-            _pattern(message),
-            _name(category),
-            _pattern(module),
-            str(line),
-        )
-        text = ":".join(("error" if is_error else "pass", *scope))
+        scope = _pattern(message), _name(category), _pattern(module), str(line)
+        text = ":".join(("error" if action == "error" else "pass", *scope))
         if text not in texts:
             texts.append(text)
-            n_counting = len(texts) if is_error else n_counting
         if scope == ("", "builtins.Warning", "", "0"):
             break  # it fits every warning
-    return ", ".join(texts[:n_counting])
+    # What comes after the last one that makes errors lets through what passes anyway.
+    while texts and texts[-1].startswith("pass"):
+        texts.pop()
+    return ", ".join(texts)
 
 
 def use(filters: Sequence[tuple[Any, ...]]) -> list[type[Warning]]:
