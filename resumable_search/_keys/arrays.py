@@ -1,6 +1,6 @@
 """Keys of NumPy's arrays and scalars: by dtype, shape and content, not by layout."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from .encoding import encode_str, node
 from .walk import Walk
 
 #: Values of an array of objects that are encoded at a time.
-_OBJECTS = 1 << 16
+N_OBJECTS = 1 << 16
 #: What NumPy itself keeps among the attributes of a masked array.
 _MASKED_ATTRIBUTES = {
     "_mask",
@@ -85,11 +85,11 @@ def _array_content(walk: Walk, array: np.ndarray[Any, Any]) -> Iterator[bytes]:
 def encode_objects(walk: Walk, array: np.ndarray[Any, Any]) -> bytes:
     """Key the items of an array of objects; texts fast, which most of them are."""
     flat = array.reshape(-1)
-    pieces = (flat[at : at + _OBJECTS] for at in range(0, len(flat), _OBJECTS))
+    pieces = (flat[at : at + N_OBJECTS] for at in range(0, len(flat), N_OBJECTS))
     return node(
         b"objects",
         [
-            _some_objects(walk, piece.tolist(), number * _OBJECTS)
+            _some_objects(walk, piece.tolist(), number * N_OBJECTS)
             for number, piece in enumerate(pieces)
         ],
     )
@@ -100,16 +100,38 @@ def _some_objects(walk: Walk, values: list[Any], first: int) -> bytes:
     if kinds == {str}:
         return node(b"texts", encode_texts(values))
     if str not in kinds:
-        return node(b"others", _others(walk, enumerate(values, first)))
-    others = [(at, item) for at, item in enumerate(values) if type(item) is not str]
+        return encode_mixed(walk, None, (), enumerate(values, first))
+    where = [at for at, item in enumerate(values) if type(item) is not str]
+    others = ((first + at, values[at]) for at in where)
     texts = [item for item in values if type(item) is str]
-    where = np.array([at for at, _ in others], np.int64)
-    rest = _others(walk, ((first + at, item) for at, item in others))
-    return node(b"mixed", (*encode_texts(texts), encode_buffer(where), *rest))
+    return encode_mixed(walk, encode_texts(texts), where, others)
 
 
-def _others(walk: Walk, items: Any) -> list[bytes]:
-    return [walk.child(f"[{position}]", item) for position, item in items]
+def encode_mixed(
+    walk: Walk,
+    texts: tuple[bytes, bytes] | None,
+    where: Sequence[int] | np.ndarray[Any, Any],
+    others: Iterable[tuple[int, object]],
+) -> bytes:
+    """Encode texts, and what else stands between them.
+
+    Parameters
+    ----------
+    walk : Walk
+        The walk that has come to them.
+    texts : tuple of bytes or None
+        From `encode_texts`; None: there is none.
+    where : sequence of int
+        Where the others stand among them.
+    others : iterable of (int, object)
+        Where each stands in the whole array, and the object.
+    """
+    rest = [walk.child(f"[{position}]", item) for position, item in others]
+    if texts is None:
+        return node(b"others", rest)
+    if not rest:
+        return node(b"texts", texts)
+    return node(b"mixed", (*texts, encode_buffer(np.array(where, np.int64)), *rest))
 
 
 def encode_texts(values: list[str]) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import encode_array, encode_objects
+from .arrays import N_OBJECTS, encode_array, encode_mixed, encode_objects
 from .buffers import encode_buffer
 from .encoding import encode_str, node
 from .library_code import package_of
@@ -66,6 +66,39 @@ def _bytes(array: Any) -> list[bytes]:
     ends = np.frombuffer(offsets, np.int64)[binary.offset :][: len(binary) + 1]
     raw = np.frombuffer(content or b"", np.uint8)[ends[0] : ends[-1]]
     return [encode_buffer(np.diff(ends)), encode_buffer(raw)]
+
+
+def encode_arrow_texts(walk: Walk, value: Any, missing: Any) -> bytes:
+    """Key texts as `encode_objects` does, without an object for each.
+
+    Parameters
+    ----------
+    walk : Walk
+        The walk that has come to them.
+    value : pyarrow.Array or pyarrow.ChunkedArray
+        The texts.
+    missing : object
+        What stands for a text that is missing.
+    """
+    pieces = []
+    for first in range(0, len(value), N_OBJECTS):
+        piece = value.slice(first, N_OBJECTS)
+        there = piece.drop_null()
+        where = np.flatnonzero(np.asarray(piece.is_null()))
+        others = ((first + int(at), missing) for at in where)
+        texts = _lengths_and_bytes(there) if len(there) else None
+        pieces.append(encode_mixed(walk, texts, where, others))
+    return node(b"objects", pieces)
+
+
+def _lengths_and_bytes(texts: Any) -> tuple[bytes, bytes]:
+    import pyarrow as pa
+    import pyarrow.compute
+
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    lengths = pa.compute.utf8_length(texts).to_numpy(zero_copy_only=False)
+    return encode_buffer(lengths.astype(np.int64)), _bytes(texts)[1]
 
 
 def _objects(values: list[Any]) -> np.ndarray[Any, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import encode_array, encode_objects
-from .arrow import encode_arrow_array
+from .arrow import encode_arrow_array, encode_arrow_texts
 from .encoding import encode_str, named, node
 from .instances import encode_instance
 from .library_code import package_of
@@ -98,6 +98,8 @@ def _text(walk: Walk, value: Any) -> list[bytes]:
     missing = getattr(value.dtype, "na_value", None)
     default = _has_str_dtype() and missing != missing  # it is NaN
     tag = b"text" if default is True else encode_str(str(value.dtype))
+    if getattr(value.dtype, "storage", "") == "pyarrow":
+        return [tag, encode_arrow_texts(walk, value.__arrow_array__(), missing)]
     return [tag, encode_objects(walk, value.to_numpy(dtype=object))]
 
 

@@ -14,6 +14,7 @@ import select
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from . import template
 
@@ -74,6 +75,9 @@ def _template(options, environment):
     """Return the one for these; None the first time, and where there is none."""
     if not hasattr(os, "pidfd_open") or "NEW_INTERPRETERS" in os.environ:
         return None
+    folders = environment.get("PYTHONPATH", "").split(os.pathsep)
+    if any(Path(folder, "sitecustomize.py").exists() for folder in folders):
+        return None  # it runs when an interpreter starts
     at_start = {
         name: value
         for name, value in environment.items()

@@ -177,3 +177,17 @@ def test_where_pandas_keeps_text_does_not_count(kind):
         for storage in ("python", "pyarrow")
     ]
     assert fingerprint(storages[0]) == fingerprint(storages[1])
+
+
+@pytest.mark.parametrize("share_missing", [0.0, 0.3, 1.0])
+def test_texts_of_arrow_have_the_key_of_python_s(share_missing):
+    """In chunks of any size, and whatever their letters are."""
+    random = np.random.default_rng(0)
+    texts = np.array([*(["", "a", "é", "日本語", "🙂 b"] * 30_000)], dtype=object)
+    texts[random.random(len(texts)) < share_missing] = None
+    chunks = [texts[:7], texts[7:7], texts[7:70_000], texts[70_000:]]
+    array = pa.chunked_array([pa.array(chunk, pa.large_string()) for chunk in chunks])
+    dtype = pd.StringDtype("pyarrow", na_value=np.nan)
+    in_arrow = pd.Series(pd.array(array, dtype=dtype))[3:]
+    in_python = pd.Series(texts, dtype=pd.StringDtype("python", na_value=np.nan))[3:]
+    assert fingerprint(in_arrow) == fingerprint(in_python)
