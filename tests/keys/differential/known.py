@@ -36,6 +36,7 @@ _WHOLE |= {
     "module in an object",
     "module handed on",
     "attrgetter",
+    "getattr of a module",
 }
 
 KNOWN = (
@@ -47,9 +48,16 @@ KNOWN = (
     ),
     Known(
         "needless",
-        {"byte order of X"},
+        {"a range for an array"},
         set(),
-        "the byte order of an array is part of its dtype",
+        "scikit-learn refuses a range where the data is an array",
+    ),
+    Known(
+        "refused",
+        {"code of a nested class"},
+        {"metaclass"},
+        "cloudpickle leaves out what only the body of a nested class reads, and "
+        "scikit-learn with n_jobs=2 fails, too",
     ),
     Known(
         "needless",
@@ -60,6 +68,7 @@ KNOWN = (
     Known(
         "needless",
         {
+            "another expression",
             "code that is not used",
             "order of imports",
             "a function that is not used",
@@ -67,7 +76,7 @@ KNOWN = (
             "__all__",
         },
         _WHOLE,
-        "a module that is imported in a function counts as a whole",
+        "a module that a function imports or is handed counts as a whole",
     ),
     Known(
         "needless",
