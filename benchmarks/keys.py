@@ -35,10 +35,11 @@ def data(scale: int) -> dict[str, Callable[[], object]]:
         return pd.DataFrame({"text": pd.Series(column, dtype=dtype)})
 
     def sparse() -> scipy.sparse.csr_matrix:
-        density = 0.01
-        return scipy.sparse.random(
-            n_rows, 2000, density, format="csr", random_state=0, dtype=np.float32
-        )
+        # In each row, one of every hundred columns.
+        columns = random.integers(0, 100, (n_rows, 20)) + np.arange(0, 2000, 100)
+        ends = np.arange(0, columns.size + 1, 20)
+        values = random.random(columns.size, np.float32)
+        return scipy.sparse.csr_matrix((values, columns.ravel(), ends), (n_rows, 2000))
 
     return {
         "array of 1 GB": numbers,
@@ -46,7 +47,7 @@ def data(scale: int) -> dict[str, Callable[[], object]]:
         "frame of 1 GB": lambda: pd.DataFrame(numbers()),
         "5 million texts (object)": lambda: texts("object"),
         "5 million texts (string)": lambda: texts("string"),
-        "sparse matrix": sparse,
+        "sparse, 25 million values": sparse,
     }
 
 
