@@ -110,6 +110,9 @@ class _Template:
         ancillary = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))
         self._socket.sendmsg([json.dumps(request).encode()], [ancillary])
 
+    def reap(self, pid):
+        self._socket.sendmsg([json.dumps({"reap": pid}).encode()])
+
     def end(self):
         self._socket.close()
         self._process.wait(10)
@@ -153,6 +156,7 @@ class _Forked(subprocess.Popen):
     def _handle_exitstatus(self, status, *others, **named):
         super()._handle_exitstatus(status, *others, **named)
         os.close(self._status)
+        self._template.reap(self.pid)
 
     def _number(self, timeout):
         """Read the next number of the status; None if there is none in time."""

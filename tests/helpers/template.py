@@ -34,13 +34,17 @@ def serve(control):
             if fd != control.fileno():
                 poll.unregister(fd)
                 pid, status = statuses.pop(fd)
-                tell(status, os.waitpid(pid, 0)[1])
+                tell(status, status_of(pid))
                 os.close(status)
                 os.close(fd)
                 continue
             message, files, *_ = socket.recv_fds(control, MAX_BYTES, N_FILES)
             if not message:
                 return None
+            request = json.loads(message)
+            if "reap" in request:
+                os.waitpid(request["reap"], 0)
+                continue
             *standard, status, directory = files
             with warnings.catch_warnings():
                 # Of OpenBLAS's threads, which it stops for a fork.
@@ -55,13 +59,24 @@ def serve(control):
                 for number, fd in enumerate(standard):
                     os.dup2(fd, number)
                     os.close(fd)
-                return json.loads(message)
+                return request
             tell(status, pid)
             for fd in (*standard, directory):
                 os.close(fd)
             pidfd = os.pidfd_open(pid)
             statuses[pidfd] = pid, status
             poll.register(pidfd, select.POLLIN)
+
+
+def status_of(pid):
+    """Return the status of a process that has ended, and leave its number taken.
+
+    Until somebody asks for it, as with any child.
+    """
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if ended.si_code == os.CLD_EXITED:
+        return ended.si_status << 8
+    return ended.si_status
 
 
 def tell(status, number):
