@@ -2,7 +2,7 @@
 
 ::
 
-    scikit-learn                 CheckpointBackend                  WorkerPool
+    scikit-learn                 CheckpointBackend                  FoldExecutor
     Parallel(...)  --batch-->  submit: look folds up
                                  found: ready --+
                                  new: send -----|----- task ------> queue
@@ -31,10 +31,9 @@ from typing import TYPE_CHECKING, Any
 
 from joblib.parallel import BatchedCalls, ParallelBackendBase
 
-from ._engine import resting as _resting
-from ._engine.pool import WorkerPool
 from ._exceptions import WorkerError
-from ._gpu.placement import place, start_daemons
+from ._executors.base import FoldExecutor
+from ._executors.opening import open_executor
 from ._outcome_checks import checked, explained
 from ._progress.progress import Progress
 from ._progress.tally import texts_of
@@ -95,7 +94,7 @@ class _Batch:
 
 @dataclass
 class _RunningFold:
-    """A fold in the pool, and all the places that wait for its result."""
+    """A fold that was sent, and all the places that wait for its result."""
 
     fold: PlannedFold
     waiting: list[tuple[_Batch, int, FoldCall]] = field(default_factory=list)
@@ -152,7 +151,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         self._settings = settings
         self._n_workers = 1
         self._progress: Progress | None = None
-        self._pool: WorkerPool | None = None
+        self._executor: FoldExecutor | None = None
         self._tasks = TaskMaker(settings.save_epochs)
         self.log: SearchLog | None = None
         self.admit: Callable[[FrameType], None] = lambda _: None
@@ -177,7 +176,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Give the number of jobs, at least two.
 
-        With one, joblib would run the folds itself, in this process. The pool
+        With one, joblib would run the folds itself, in this process. The executor
         enforces the real number.
         """
         self._n_workers = resolve_n_jobs(n_jobs)
@@ -209,8 +208,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
                 self._deliver(batch, position, fold.call, fold.result, resumed=resumed)
             else:
                 self._send(fold, batch, position)
-        if self._pool is not None:
-            self._pool.feed()
+        if self._executor is not None:
+            self._executor.feed()
         self._show()
         return batch
 
@@ -220,8 +219,8 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
     def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002
         """End the workers: something was raised, or the user wants to stop."""
         self._is_aborted = True
-        if self._pool is not None:
-            self._pool.terminate()
+        if self._executor is not None:
+            self._executor.close(now=True)
         self._running.clear()
         self._task_by_key.clear()
         self._complete.clear()
@@ -249,9 +248,9 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def close(self) -> None:
         """Let go of workers (they may rest for the next fit) and data."""
-        if self._pool is not None:
-            _resting.release(self._pool)
-            self._pool = None
+        if self._executor is not None:
+            self._executor.close(now=False)
+            self._executor = None
         self._tasks.close()
         if self._progress is not None:
             progress, self._progress = self._progress, None
@@ -274,7 +273,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             self._progress.show(self._live_workers())
 
     def _live_workers(self) -> list[LiveWorker]:
-        running = [] if self._pool is None else self._pool.running()
+        running = [] if self._executor is None else self._executor.running()
         return [self._live_worker(task) for task in running]
 
     def _live_worker(self, task: RunningTask) -> LiveWorker:
@@ -318,21 +317,24 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
             task_id = self._task_by_key[fold.key] = self._n_tasks
             self._n_tasks += 1
             self._running[task_id] = _RunningFold(fold)
-            self._ready_pool().submit(self._task(task_id, fold))
+            self._ready_executor().submit(self._task(task_id, fold))
         self._running[task_id].waiting.append((batch, position, fold.call))
 
-    def _ready_pool(self) -> WorkerPool:
-        if self._pool is None:
-            settings = self._settings
-            plans = place(settings.devices, self._n_workers, settings.gpu_memory)
-            self._pool = _resting.acquire(
-                plans,
+    def _ready_executor(self) -> FoldExecutor:
+        if self._executor is None:
+            self._executor = open_executor(
+                self._settings,
+                self._n_workers,
                 thread_limits(self, self._n_workers),
-                start_daemons(settings.mps, plans),
+                self._in_fold,
             )
-            self._pool.max_retries = settings.max_retries
-            self._pool.fold_timeout = settings.fold_timeout
-        return self._pool
+        return self._executor
+
+    def _in_fold(self) -> contextlib.AbstractContextManager[object]:
+        """Return what holds while a fold runs in this process."""
+        if self._settings.grace_period:
+            return contextlib.nullcontext()
+        return self._stop.at_once()
 
     def _task(self, task_id: int, fold: PlannedFold) -> FoldTask:
         call = fold.call
@@ -349,7 +351,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         if self._stop.is_requested():
             self._wind_down()
         if self._is_late():
-            self._ready_pool().close_queue()
+            self._ready_executor().cancel_queued()
         self._show()
         self._raise_warnings()
 
@@ -357,7 +359,7 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
         """Wait for finished folds, no longer than until there is something to show."""
         pause = math.inf if self._progress is None else self._progress.pause
         timeout = pause if timeout is None else min(timeout, pause)
-        self._take(self._ready_pool().wait(timeout, self._stop.sources()))
+        self._take(self._ready_executor().wait(timeout, self._stop.sources()))
 
     def _take(self, finished: list[FoldOutcome]) -> None:
         outcomes = [
@@ -393,11 +395,11 @@ class CheckpointBackend(ParallelBackendBase):  # type: ignore[misc]
 
     def _wind_down(self) -> None:
         """Let folds that run come to their end, in the time they have; then stop."""
-        if self._pool is not None:
+        if self._executor is not None:
             end = time.monotonic() + self._settings.grace_period
-            self._pool.close_queue()
+            self._executor.cancel_queued()
             with contextlib.suppress(WorkerError):
-                while self._pool.n_unfinished:
+                while self._executor.n_unfinished:
                     left = 0.0 if self._stop.is_urgent else end - time.monotonic()
                     self._wait(max(0.0, left))
                     self._show()

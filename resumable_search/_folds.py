@@ -74,11 +74,12 @@ def current() -> RunningFold | None:
 def run(fold: RunningFold) -> Iterator[None]:
     """Make `fold` the one that this process runs."""
     global _of_process
+    before = _of_process  # of a search around this one
     _of_process = fold
     try:
         yield
     finally:
-        _of_process = None
+        _of_process = before
 
 
 @contextlib.contextmanager

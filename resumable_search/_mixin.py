@@ -24,6 +24,7 @@ from ._exceptions import (
     TimeBudgetError,
     TimeBudgetWarning,
 )
+from ._executors.opening import EXECUTORS
 from ._folds import RunningFold
 from ._frameworks.hooks import save_epochs
 from ._keras.foreign_wrappers import check_estimator
@@ -132,6 +133,7 @@ class ResumableSearchMixin:
         "data_key": [str, None],
         "depends_on": [list, tuple, None],
         "versions": [StrOptions(set(CHOICES))],
+        "executor": [StrOptions(set(EXECUTORS))],
         "max_retries": [Interval(numbers.Integral, 0, None, closed="left")],
         "devices": [StrOptions({"auto"}), list, tuple, None],
         "gpu_memory": [Interval(numbers.Real, 0, 1, closed="right")],
@@ -400,6 +402,7 @@ def _compared_metric(refit: Any) -> str:
 
 def _settings(search: Any) -> WorkerSettings:
     return WorkerSettings(
+        executor=search.executor,
         devices=search.devices,
         gpu_memory=search.gpu_memory,
         mps=search.mps,

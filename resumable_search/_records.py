@@ -36,6 +36,7 @@ class FoldState(StrEnum):
 class WorkerSettings:
     """The parameters of a search that say how its folds are run."""
 
+    executor: str = "local"
     devices: Any = "auto"
     gpu_memory: float = 0.9
     mps: str = "off"

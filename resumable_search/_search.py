@@ -81,6 +81,12 @@ class ResumableGridSearchCV(ResumableSearchMixin, GridSearchCV):  # type: ignore
         the frameworks; "exact", any of Python or a library; "ignore", none. Only
         libraries whose code is used by the estimator, the scorer and the like count.
 
+    executor : {"local", "in-process"}, default="local"
+        What runs the folds: worker processes on this machine, or this process, one
+        fold at a time, for a debugger. In this process, ``n_jobs``, ``max_retries``,
+        ``fold_timeout``, ``devices``, ``gpu_memory`` and ``mps`` have no effect, and
+        a fold that crashes takes the search with it.
+
     max_retries : int, default=1
         How often a fold is tried again when its worker process died.
 
@@ -183,6 +189,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         data_key: str | None = None,
         depends_on: Sequence[str | os.PathLike[str]] | None = None,
         versions: str = "minor",
+        executor: str = "local",
         max_retries: int = 1,
         devices: Any = "auto",
         gpu_memory: float = 0.9,
@@ -210,6 +217,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.data_key = data_key
         self.depends_on = depends_on
         self.versions = versions
+        self.executor = executor
         self.max_retries = max_retries
         self.devices = devices
         self.gpu_memory = gpu_memory
@@ -302,6 +310,12 @@ class ResumableRandomizedSearchCV(
         numbers of a library other than scikit-learn, NumPy, SciPy, Keras, pandas and
         the frameworks; "exact", any of Python or a library; "ignore", none. Only
         libraries whose code is used by the estimator, the scorer and the like count.
+
+    executor : {"local", "in-process"}, default="local"
+        What runs the folds: worker processes on this machine, or this process, one
+        fold at a time, for a debugger. In this process, ``n_jobs``, ``max_retries``,
+        ``fold_timeout``, ``devices``, ``gpu_memory`` and ``mps`` have no effect, and
+        a fold that crashes takes the search with it.
 
     max_retries : int, default=1
         How often a fold is tried again when its worker process died.
@@ -410,6 +424,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         data_key: str | None = None,
         depends_on: Sequence[str | os.PathLike[str]] | None = None,
         versions: str = "minor",
+        executor: str = "local",
         max_retries: int = 1,
         devices: Any = "auto",
         gpu_memory: float = 0.9,
@@ -439,6 +454,7 @@ refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         self.data_key = data_key
         self.depends_on = depends_on
         self.versions = versions
+        self.executor = executor
         self.max_retries = max_retries
         self.devices = devices
         self.gpu_memory = gpu_memory

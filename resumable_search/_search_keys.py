@@ -51,6 +51,7 @@ NOT_THE_SPACE = frozenset(
         "devices",
         "error_score",
         "estimator",
+        "executor",
         "fold_timeout",
         "gpu_memory",
         "grace_period",

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -52,7 +53,7 @@ class StopWatch:
         self._handlers: dict[int, Any] = {}
         self._pipe: tuple[int, int] | None = None
         self._terminal: int | None = None
-        self._is_noticed = False
+        self._is_noticed = self._is_at_once = False
         self.n_requests = 0
         self.reason = ""
         """What came first, for people: "Ctrl-C", "SIGTERM", "'quit'"."""
@@ -121,6 +122,15 @@ class StopWatch:
             with contextlib.suppress(BlockingIOError):  # full: it will be read
                 os.write(self._pipe[1], b".")
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Have the first request interrupt whatever runs in here."""
+        self._is_at_once = True
+        try:
+            yield
+        finally:
+            self._is_at_once = False
+
     # ------------------------------------------------------------------
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -130,7 +140,7 @@ class StopWatch:
             return
         name = signal.Signals(number).name
         self.request("Ctrl-C" if name == "SIGINT" else name, number)
-        if self.n_requests > (2 if self._is_noticed else 1):
+        if self._is_at_once or self.n_requests > (2 if self._is_noticed else 1):
             raise KeyboardInterrupt
 
     def _read_terminal(self) -> None:

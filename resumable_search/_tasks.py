@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from . import _warning_filters
+from ._engine.fold_runner import surroundings
 from ._engine.pickling import dumps
 from ._engine.shipping import Workspace
 from ._engine.verification import ExpectedCode, expect
-from ._engine.worker import surroundings
 from ._keys.encoding import ATOMS
 from ._records import FoldTask
 from ._settings import shipped

@@ -11,6 +11,7 @@ __all__ = [
     "cancelled",
     "died",
     "differs",
+    "exit_message",
     "exited",
     "finished",
     "raised",
@@ -76,11 +77,16 @@ def died(slot: Slot, attempt: Attempt, ending: str) -> FoldOutcome:
 
 def exited(slot: Slot, attempt: Attempt, code: str, text: str) -> FoldOutcome:
     """Say that a fold wanted its process to end."""
-    message = (
+    message = exit_message(code, text)
+    return _outcome(slot, attempt, error=WorkerDiedError(message), died=message)
+
+
+def exit_message(code: str, text: str) -> str:
+    """Return what is said of a fold that called ``sys.exit``."""
+    return (
         f"The fold called sys.exit({code}). An estimator or scorer that cannot go on "
         f"has to raise an exception instead.\n\n{text}"
     )
-    return _outcome(slot, attempt, error=WorkerDiedError(message), died=message)
 
 
 def timed_out(slot: Slot, attempt: Attempt, seconds: float) -> FoldOutcome:

@@ -1,22 +1,25 @@
 """Pickles of what a script defines, for processes that do not import the script.
 
-cloudpickle carries functions and classes of ``__main__`` with their definitions. Four
-things come on top. A worker uses hidden generators, the environment and streams of its
-own. Functions of `functools.singledispatch`, whose caches cloudpickle cannot carry, can
-be sent, and so can Keras objects of the user's classes and data sets of CatBoost. And
-what was defined in ``__main__`` has its name there in the worker, so that others
-(joblib's ``Memory``, `multiprocessing`) can pickle it by name.
+cloudpickle carries functions and classes of ``__main__`` with their definitions. Five
+things come on top. Code keeps its file and lines, which tracebacks and debuggers show.
+A worker uses hidden generators, the environment and streams of its own. Functions of
+`functools.singledispatch`, whose caches cloudpickle cannot carry, can be sent, and so
+can Keras objects of the user's classes and data sets of CatBoost. And what was defined
+in ``__main__`` has its name there in the worker, so that others (joblib's ``Memory``,
+`multiprocessing`) can pickle it by name.
 
 Private names of cloudpickle (3.0 to 3.1): the functions that make what was carried, and
 the tables by which it knows the classes again.
 """
 
+import contextlib
 import functools
 import io
+import marshal
 import pickle
 import sys
-from collections.abc import Callable, Iterable
-from types import FunctionType, MappingProxyType
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FunctionType, MappingProxyType
 from typing import Any
 
 import cloudpickle
@@ -25,7 +28,7 @@ from .._keys.boosting import pool_arguments
 from .._keys.held import find_global, name_of_global
 from .keras_pickling import reduce_keras
 
-__all__ = ["dumps", "forget_classes", "load", "loads"]
+__all__ = ["definitions_put_back", "dumps", "forget_classes", "load", "loads"]
 
 _MAKERS = frozenset({"_make_function", "_make_skeleton_class", "_make_skeleton_enum"})
 
@@ -80,6 +83,30 @@ def forget_classes() -> None:
     _named.clear()
 
 
+@contextlib.contextmanager
+def definitions_put_back() -> Iterator[None]:
+    """Leave, at the end, no trace of what was loaded in this process.
+
+    Where the script runs, too, its classes and functions are to stay the script's.
+    """
+    tracker = cloudpickle.cloudpickle
+    tables = [
+        getattr(tracker, name)
+        for name in ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS")
+    ]
+    known = [dict(table) for table in tables]
+    main = vars(sys.modules["__main__"])
+    names = dict(main)
+    try:
+        yield
+    finally:
+        named = [name for name, made in _named.items() if main.get(name) is made]
+        forget_classes()
+        main.update({name: names[name] for name in named if name in names})
+        for table, before in zip(tables, known, strict=True):
+            table.update(before)
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         place = name_of_global(obj)
@@ -89,6 +116,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             arguments = pool_arguments(obj)
             if arguments is not None:
                 return _make_pool, (type(obj), arguments)
+        if type(obj) is CodeType:
+            # With the file and the lines, which cloudpickle leaves out. What other
+            # tools put into code cannot be marshalled.
+            with contextlib.suppress(ValueError):
+                return marshal.loads, (marshal.dumps(obj),)
         kept = reduce_keras(obj)
         if kept is not NotImplemented:
             return kept

@@ -138,18 +138,7 @@ class Slot:
         self.given.append(attempt)
         if len(self.given) == 1:
             self.note_begin()
-        task = attempt.task
-        self.process.send(
-            "fold",
-            task.task_id,
-            task.context_path,
-            task.split_path,
-            task.payload,
-            task.directory,
-            task.save_epochs,
-            task.curves,
-            task.seed,
-        )
+        self.process.send("fold", attempt.task.task_id, attempt.task)
 
     def note_begin(self) -> None:
         """Note that the first task begins now, if there is one and a worker for it."""

@@ -5,15 +5,16 @@ score does not depend on what its worker has run before. Keras draws its seeds f
 Python's generator; JAX has no global one.
 """
 
+import contextlib
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import wrapt
 
-__all__ = ["follow", "seed_generators"]
+__all__ = ["follow", "generators_put_back", "seed_generators"]
 
 _SEEDERS: dict[str, Callable[[Any, int], None]] = {
     "tensorflow": lambda tensorflow, seed: tensorflow.random.set_seed(seed),
@@ -38,6 +39,21 @@ def seed_generators(seed: int) -> None:
     for name, seeder in _SEEDERS.items():
         if name in sys.modules:
             seeder(sys.modules[name], seed)
+
+
+@contextlib.contextmanager
+def generators_put_back() -> Iterator[None]:
+    """Put the generators back to where they were; but TensorFlow's has no state."""
+    python, numpy = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    state = None if torch is None else torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        if torch is not None:
+            torch.set_rng_state(state)
 
 
 def follow() -> None:

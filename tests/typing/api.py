@@ -35,6 +35,7 @@ def search() -> None:
         gpu_memory=0.5,
         mps="auto",
         save_epochs=5,
+        executor="in-process",
         fold_timeout=60.0,
         time_budget=3600,
         grace_period=10,
