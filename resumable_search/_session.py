@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,7 @@ from ._checkpoint.locations import resolve_checkpoint
 from ._checkpoint.locks import SearchLock
 from ._checkpoint.reader import CheckpointReader
 from ._checkpoint.relatives import (
-    Change,
-    nearest_relative,
     outdated_relatives,
-    with_details,
 )
 from ._checkpoint.rows import require_alike
 from ._checkpoint.status_files import remove_status, write_status
@@ -26,8 +22,6 @@ from ._checkpoint.store import CheckpointStore
 from ._declared import require_same_data
 from ._details import details_of
 from ._exceptions import (
-    NothingReusedWarning,
-    UntrustedScoresWarning,
     WorkerError,
 )
 from ._keys.digests import digest
@@ -35,29 +29,21 @@ from ._random_states import another_state, base_seed, is_state
 from ._records import (
     FoldOutcome,
     FoldRecord,
-    FoldState,
     LiveStatus,
     Resumption,
     Score,
-    SearchRecord,
 )
 from ._results import SearchView, choose_search, view_search
+from ._reuse import ReuseNotes, tell_of_outdated
+from ._scores import records_of, scores_of
 from ._search_keys import SearchKeys
 from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.estimators import scorers_by_name
 from ._sklearn_compat.results import finished_result
-from ._texts import inert
 from ._versions import OldVersions
 
 __all__ = ["PlannedFold", "SearchSession"]
 
 _log = logging.getLogger(__name__)
-
-# Searches or changes in a message.
-_MOST_LISTED = 10
-
-# Changes of nothing but the data that this process was told of.
-_told_of_data: set[tuple[Path | None, str, tuple[str, ...]]] = set()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,8 +89,6 @@ class SearchSession:
         *,
         is_inner: bool = False,
     ) -> None:
-        self._is_inner = is_inner
-        self._verbose = search.verbose
         self._checkpoint = checkpoint
         self._metric = metric
         self._store: CheckpointStore | None = None
@@ -114,7 +98,7 @@ class SearchSession:
         # The name is of all the data; another fit hands on parts of it, or more.
         self._keys = SearchKeys(search, X, y, None if is_inner else search.data_key)
         self._resumes = search.resume
-        self._warned_otherwise = False
+        self._reuse = ReuseNotes(verbose=search.verbose, is_inner=is_inner)
         self._error_filters = _warning_filters.error_filters(_warning_filters.current())
         # Folds that this fit has run, where those of before do not count.
         self._renewed: set[str] = set()
@@ -122,9 +106,6 @@ class SearchSession:
         self._cleared: set[str] = set()
         self._drawn: set[str] = set()
         self._first_scores: dict[str, Score | None] = {}
-        self._relative: tuple[SearchRecord, list[Change]] | None = None
-        self._details: dict[str, dict[str, tuple[str, str]]] = {}
-        self._why_not_all = ""
         self._old_versions = OldVersions()
         self.path: Path | None = None
         self._folders: FoldFolders | None = None
@@ -265,49 +246,13 @@ class SearchSession:
             self._plan(call, key, split_key, stored.get(key, {}))
             for call, (key, split_key) in zip(calls, keys, strict=True)
         ]
-        if self._relative is not None:
-            self._say_why(any(fold.result is not None for fold in planned))
+        is_reused = any(fold.result is not None for fold in planned)
+        self._reuse.say_why(self.store, self._search_number, is_reused=is_reused)
         return planned
 
-    def _say_why(self, is_reused: bool) -> None:
-        """Say what has changed since the search that is most like this one."""
-        assert self._relative is not None
-        other, found = self._relative
-        self._relative = None
-        if not found or (is_reused and not self._verbose):
-            return
-        old_details = self.store.details(other.number)
-        changes = with_details(found, old_details, self._details)
-        listed = "; ".join(map(inert, changes[:_MOST_LISTED]))
-        if len(changes) > _MOST_LISTED:
-            listed += f"; and {len(changes) - _MOST_LISTED} more"
-        listed = f"since search {other.number}: {listed}"
-        if is_reused:
-            self._why_not_all = listed
-            return
-        warnings.warn(
-            f"Nothing was reused. The checkpoint {self.path} holds folds of a similar "
-            f"search, but these things have changed {listed}. All folds run. "
-            f"'resumable-search why {self.path} {other.number} {self._search_number}' "
-            "compares the two searches.",
-            NothingReusedWarning,
-            stacklevel=3,
-        )
-
     def reuse_text(self) -> str:
-        """Say how much was reused and why not the rest; "" if there is nothing to."""
-        if not (self.n_resumed and self._n_run):
-            return ""
-        why = "the others are new, or had failed"
-        if self._why_not_all:
-            why = f"these things have changed {self._why_not_all}"
-        elif self._warned_otherwise:
-            why = (
-                "the others are new, had failed, or warned, and other warnings are "
-                "errors now"
-            )
-        n_folds = self.n_resumed + self._n_run
-        return f"{self.n_resumed} of {n_folds} folds were reused; {why}."
+        """Return how much was reused and why not the rest; "" if there is nothing."""
+        return self._reuse.text(self.n_resumed, self._n_run)
 
     def _find(self, keys: set[str]) -> dict[str, dict[str, FoldRecord]]:
         """Return what may be reused of folds: key -> scorer -> record."""
@@ -324,7 +269,8 @@ class SearchSession:
                 for scorer, record in records.items()
                 if record.holds_under(self._error_filters)
             }
-            self._warned_otherwise |= len(found[key]) < len(records)
+            if len(found[key]) < len(records):
+                self._reuse.warned_otherwise = True
         return found
 
     def save(self, outcomes: Sequence[tuple[PlannedFold, FoldOutcome]]) -> None:
@@ -335,7 +281,14 @@ class SearchSession:
                 continue
             self._n_run += 1
             self._n_failed += outcome.failure is not None or outcome.result is None
-            records.extend(self._records(fold, outcome))
+            records += records_of(
+                outcome,
+                fold.call,
+                fold.key,
+                self._keys.scorers,
+                versions=self._keys.versions(),
+                error_filters=self._error_filters,
+            )
         if records:
             self.store.save(records, replace=not self._resumes)
             self._renewed.update(record.key for record in records)
@@ -352,7 +305,7 @@ class SearchSession:
         A stored score is never changed, so a scorer that was there keeps its score
         when another scorer is added.
         """
-        test, train = _scores_of(result, fold.call)
+        test, train = scores_of(result, fold.call)
         self._require_alike(test)
         for name, record in fold.found.items():
             test[name] = record.test_score
@@ -380,52 +333,9 @@ class SearchSession:
         record = dataclasses.replace(record, details=details_of(call))
         require_same_data(record, others, self.store.details)
         if self._resumes:
-            self._find_relative(record, others)
+            self._reuse.compare(record, others, self.path)
         self._search_number = self.store.register(record)
-        self._tell_of_outdated(outdated_relatives(record, others))
-
-    def _find_relative(
-        self, record: SearchRecord, others: Sequence[SearchRecord]
-    ) -> None:
-        found = nearest_relative(record, others, is_inner=self._is_inner)
-        if found is None:
-            return
-        other, changes = found
-        if other.run == record.run and all(c.part == "data" for c in changes):
-            # A loop over data sets: it is enough to hear of it once.
-            told = (self.path, record.estimator, tuple(c.name for c in changes))
-            if changes and told in _told_of_data:
-                return
-            _told_of_data.add(told)
-        self._relative, self._details = found, record.details
-
-    def _tell_of_outdated(self, outdated: Sequence[SearchRecord]) -> None:
-        """Warn, once in a checkpoint, of scores that are not used any more."""
-        new = self.store.tell_of(outdated) if outdated else set()
-        if not new:
-            return
-        numbers = sorted(new)
-        n_folds = sum(
-            sum(view_search(self.store, search).n_completed())
-            for search in outdated
-            if search.number in new
-        )
-        listed = ", ".join(map(str, numbers[:_MOST_LISTED]))
-        if len(numbers) > _MOST_LISTED:
-            listed += ", ..."
-        what = "search" if len(numbers) == 1 else "searches"
-        warnings.warn(
-            f"The checkpoint {self.path} holds scores of {n_folds} folds of this "
-            f"estimator (of the {what} {listed}) that an older version of "
-            "resumable_search stored. It could take a changed function, fitted model "
-            "or setting for an unchanged one, so these scores cannot be trusted any "
-            "more. They are not used: the folds of this search run again. To read the "
-            f"old scores, run 'resumable-search results {self.path} --search "
-            f"{numbers[0]}'; to delete them, 'resumable-search prune {self.path} "
-            "--outdated'. This is said once.",
-            UntrustedScoresWarning,
-            stacklevel=2,
-        )
+        tell_of_outdated(self.store, outdated_relatives(record, others))
 
     def _plan(
         self,
@@ -471,47 +381,3 @@ class SearchSession:
         for name, score in scores.items():
             first = self._first_scores.setdefault(name, score)
             require_alike(self.store.path, (first, score))
-
-    def _records(self, fold: PlannedFold, outcome: FoldOutcome) -> list[FoldRecord]:
-        error = outcome.failure or outcome.died
-        result = outcome.result
-        test: dict[str, Score] = {}
-        train: dict[str, Score] = {}
-        if outcome.error is not None:
-            error = error or repr(outcome.error)
-        elif error is None:
-            assert result is not None
-            test, train = _scores_of(result, fold.call)
-        result = result or {"n_test_samples": 0, "fit_time": 0.0, "score_time": 0.0}
-        return [
-            FoldRecord(
-                key=fold.key,
-                scorer=scorer,
-                state=FoldState.DONE if error is None else FoldState.FAILED,
-                test_score=test.get(name),
-                train_score=train.get(name),
-                n_test_samples=result["n_test_samples"],
-                fit_time=result["fit_time"],
-                score_time=result["score_time"],
-                error=error,
-                attempts=outcome.attempts,
-                versions={**self._keys.versions(), **outcome.versions},
-                started=outcome.started,
-                worker=outcome.worker,
-                device=outcome.device,
-                warned=outcome.warned,
-                error_filters=self._error_filters,
-            )
-            for name, scorer in self._keys.scorers.items()
-        ]
-
-
-def _scores_of(
-    result: dict[str, Any], call: FoldCall
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give test and train scores by name of the scorer."""
-    _, multimetric = scorers_by_name(call.shared["scorer"])
-    test, train = result["test_scores"], result.get("train_scores")
-    if multimetric:
-        return dict(test), dict(train or {})
-    return {"score": test}, ({} if train is None else {"score": train})
