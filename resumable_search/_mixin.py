@@ -33,6 +33,7 @@ from ._progress.lines import say
 from ._random_states import RecordedSplitter, is_unseeded, recorded_state
 from ._records import Resumption, WorkerSettings
 from ._results import no_results, read_results
+from ._run import FitRun
 from ._session import SearchSession
 from ._sklearn_compat.calls import is_entered_by, is_run_by_library
 from ._sklearn_compat.results import complete_candidates, raise_if_all_failed
@@ -49,7 +50,7 @@ class _RunningFit:
 
     search: Any
     session: SearchSession
-    backend: CheckpointBackend
+    run: FitRun
     stop: StopWatch
     until_end: contextlib.ExitStack
 
@@ -73,7 +74,7 @@ class _RunningFit:
             finally:
                 # Before the refit: workers that hold a GPU are gone, and the search
                 # is free for others.
-                self.backend.close()
+                self.run.close()
                 session.close()
             if search.verbose and (text := session.reuse_text()):
                 say(f"[resumable_search] {text}")
@@ -88,7 +89,7 @@ class _RunningFit:
         logdir = ready_logdir(self.search.tensorboard)
         from ._tensorboard.search_log import SearchLog  # an optional dependency
 
-        log = self.backend.log = SearchLog(logdir)
+        log = self.run.log = SearchLog(logdir)
 
         def announce(candidates: Any, *args: Any, **kwargs: Any) -> Any:
             candidates = list(candidates)
@@ -99,7 +100,7 @@ class _RunningFit:
 
     def enter_refit(self) -> None:
         """Let the refit go on from where it was killed, as folds do."""
-        search, session, log = self.search, self.session, self.backend.log
+        search, session, log = self.search, self.session, self.run.log
         watchers = []
         if log is not None:
             from ._tensorboard.curves import FoldCurves  # likewise
@@ -209,7 +210,7 @@ class ResumableSearchMixin:
             is_inner=is_run_by_library(sys._getframe(1)),
         )
         stop = StopWatch(self.verbose)  # type: ignore[attr-defined]
-        backend = CheckpointBackend(
+        run = FitRun(
             session,
             verbose=self.verbose,  # type: ignore[attr-defined]
             metric=metric,
@@ -217,7 +218,7 @@ class ResumableSearchMixin:
             stop=stop,
         )
         try:
-            with _seam(self, session, backend, stop), _recorded_splits(self, session):
+            with _seam(self, session, run, stop), _recorded_splits(self, session):
                 super().fit(X, y, **params)  # type: ignore[misc]
         except SearchInterrupted:  # of a search inside this one
             raise
@@ -286,7 +287,7 @@ class ResumableSearchMixin:
 
 @contextlib.contextmanager
 def _seam(
-    search: Any, session: SearchSession, backend: CheckpointBackend, stop: StopWatch
+    search: Any, session: SearchSession, run: FitRun, stop: StopWatch
 ) -> Iterator[None]:
     users, _ = get_active_backend()
 
@@ -295,9 +296,10 @@ def _seam(
             raise FallbackToBackend(users)
         seam.unregister()
 
+    backend = CheckpointBackend(run)
     backend.admit = admit
     with imports_noted(), contextlib.ExitStack() as until_end:
-        running = _RunningFit(search, session, backend, stop, until_end)
+        running = _RunningFit(search, session, run, stop, until_end)
         search._run_search = running.around(search._run_search)
         seam = parallel_config(backend=backend)
         try:
@@ -305,7 +307,7 @@ def _seam(
         finally:
             seam.unregister()
             del search._run_search
-            backend.close()
+            run.close()
             session.close()
 
 
