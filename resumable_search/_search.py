@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 
-from ._mixin import ResumableSearchMixin
+from ._fit.mixin import ResumableSearchMixin
 
 __all__ = ["ResumableGridSearchCV", "ResumableRandomizedSearchCV"]
 

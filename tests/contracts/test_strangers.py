@@ -16,7 +16,7 @@ from resumable_search import (
 )
 from resumable_search._checkpoint.reader import CheckpointReader
 from resumable_search._checkpoint.store import CheckpointStore
-from resumable_search._random_states import is_state, recorded_state
+from resumable_search._fit.random_states import is_state, recorded_state
 from tests import fakes
 from tests.contracts.test_store import DATA, candidate, record, search
 

@@ -31,8 +31,8 @@ from resumable_search._checkpoint.relatives import (
 )
 from resumable_search._checkpoint.store import CheckpointStore
 from resumable_search._checkpoint.verifying import find_problems
-from resumable_search._declared import require_same_data
-from resumable_search._random_states import is_state
+from resumable_search._fit.declared import require_same_data
+from resumable_search._fit.random_states import is_state
 from resumable_search._results import view_search
 from tests.contracts.test_store import DATA, candidate, failed, record, search
 

@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from resumable_search import ResumableGridSearchCV
+from resumable_search._fit.keys import SearchKeys
 from resumable_search._frameworks.settings import framework_settings
-from resumable_search._search_keys import SearchKeys
 from resumable_search.keras import KerasClassifier
 from tests.helpers import interpreters
 
@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 
 from resumable_search import ResumableGridSearchCV
 from resumable_search._frameworks.settings import framework_settings
-from resumable_search._search_keys import SearchKeys
+from resumable_search._fit.keys import SearchKeys
 from resumable_search.keras import KerasClassifier
 packages = frozenset([sys.argv[1]])
 before = framework_settings(packages)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from resumable_search import ResumableGridSearchCV
-from resumable_search._random_states import base_seed
+from resumable_search._fit.random_states import base_seed
 from tests import fakes
 from tests.search.test_fresh_folds import Calls
 

@@ -10,7 +10,7 @@ from sklearn.model_selection import HalvingGridSearchCV
 from sklearn.svm import SVC
 
 from resumable_search import CheckpointError, ResumableGridSearchCV, read_results
-from resumable_search._mixin import ResumableSearchMixin
+from resumable_search._fit.mixin import ResumableSearchMixin
 from tests import fakes
 from tests.conftest import assert_same_results
 

@@ -25,7 +25,7 @@ from resumable_search import (
     _search_keys,
 )
 from resumable_search._checkpoint.store import CheckpointStore
-from resumable_search._mixin import ResumableSearchMixin
+from resumable_search._fit.mixin import ResumableSearchMixin
 from tests import fakes
 from tests.conftest import assert_same_results
 

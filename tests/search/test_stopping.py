@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from resumable_search import ResumableGridSearchCV, SearchInterrupted, read_results
-from resumable_search._stopping import StopWatch
+from resumable_search._fit.stopping import StopWatch
 from tests import fakes
 from tests.conftest import still_running
 

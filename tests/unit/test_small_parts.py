@@ -23,8 +23,8 @@ from resumable_search import (
 )
 from resumable_search._checkpoint.locations import resolve_checkpoint
 from resumable_search._checkpoint.locks import SearchLock
+from resumable_search._fit.random_states import RecordedSplitter, is_unseeded
 from resumable_search._gpu.devices import holds_gpu
-from resumable_search._random_states import RecordedSplitter, is_unseeded
 
 # ---------------------------------------------------------------------------
 # Devices

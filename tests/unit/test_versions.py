@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from resumable_search import VersionMixWarning
-from resumable_search._versions import (
+from resumable_search._fit.versions import (
     OldVersions,
     version_part,
     version_table,

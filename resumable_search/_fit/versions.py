@@ -23,8 +23,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from ._exceptions import VersionMixWarning
-from ._texts import inert
+from .._exceptions import VersionMixWarning
+from .._texts import inert
 
 __all__ = [
     "CHOICES",

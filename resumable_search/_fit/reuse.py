@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from ._checkpoint.relatives import Change, nearest_relative, with_details
-from ._checkpoint.store import CheckpointStore
-from ._exceptions import NothingReusedWarning, UntrustedScoresWarning
-from ._records import SearchRecord
-from ._results import view_search
-from ._texts import inert
+from .._checkpoint.relatives import Change, nearest_relative, with_details
+from .._checkpoint.store import CheckpointStore
+from .._exceptions import NothingReusedWarning, UntrustedScoresWarning
+from .._records import SearchRecord
+from .._results import view_search
+from .._texts import inert
 
 __all__ = ["ReuseNotes", "tell_of_outdated"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ._records import FoldOutcome, FoldRecord, FoldState, Score
-from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.estimators import scorers_by_name
+from .._records import FoldOutcome, FoldRecord, FoldState, Score
+from .._sklearn_compat.calls import FoldCall
+from .._sklearn_compat.estimators import scorers_by_name
 
 __all__ = ["records_of", "scores_of"]
 

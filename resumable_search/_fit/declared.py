@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ._checkpoint.relatives import about_equal
-from ._keys.digests import digest
-from ._keys.summaries import summarize
-from ._records import SearchRecord
-from ._texts import inert
+from .._checkpoint.relatives import about_equal
+from .._keys.digests import digest
+from .._keys.summaries import summarize
+from .._records import SearchRecord
+from .._texts import inert
 
 __all__ = ["data_shape", "dependencies", "require_same_data"]
 

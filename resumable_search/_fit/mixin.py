@@ -16,30 +16,30 @@ from joblib.parallel import FallbackToBackend, get_active_backend
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from . import _folds
-from ._backend import CheckpointBackend
-from ._exceptions import (
+from .. import _folds
+from .._exceptions import (
     CheckpointError,
     SearchInterrupted,
     TimeBudgetError,
     TimeBudgetWarning,
 )
-from ._executors.opening import EXECUTORS
-from ._folds import RunningFold
-from ._frameworks.hooks import save_epochs
-from ._keras.foreign_wrappers import check_estimator
-from ._keys.fingerprint import imports_noted
-from ._progress.lines import say
-from ._random_states import RecordedSplitter, is_unseeded, recorded_state
-from ._records import Resumption, WorkerSettings
-from ._results import no_results, read_results
-from ._run import FitRun
-from ._session import SearchSession
-from ._sklearn_compat.calls import is_entered_by, is_run_by_library
-from ._sklearn_compat.results import complete_candidates, raise_if_all_failed
-from ._stopping import StopWatch
-from ._tensorboard import ready_logdir
-from ._versions import CHOICES
+from .._executors.opening import EXECUTORS
+from .._folds import RunningFold
+from .._frameworks.hooks import save_epochs
+from .._keras.foreign_wrappers import check_estimator
+from .._keys.fingerprint import imports_noted
+from .._progress.lines import say
+from .._records import Resumption, WorkerSettings
+from .._results import no_results, read_results
+from .._sklearn_compat.calls import is_entered_by, is_run_by_library
+from .._sklearn_compat.results import complete_candidates, raise_if_all_failed
+from .._tensorboard import ready_logdir
+from .joblib_backend import CheckpointBackend
+from .random_states import RecordedSplitter, is_unseeded, recorded_state
+from .run import FitRun
+from .session import SearchSession
+from .stopping import StopWatch
+from .versions import CHOICES
 
 __all__ = ["ResumableSearchMixin"]
 
@@ -87,7 +87,7 @@ class _RunningFit:
     def start_log(self, evaluate_candidates: Callable[..., Any]) -> Callable[..., Any]:
         """Have all candidates and folds written down for TensorBoard."""
         logdir = ready_logdir(self.search.tensorboard)
-        from ._tensorboard.search_log import SearchLog  # an optional dependency
+        from .._tensorboard.search_log import SearchLog  # an optional dependency
 
         log = self.run.log = SearchLog(logdir)
 
@@ -103,7 +103,7 @@ class _RunningFit:
         search, session, log = self.search, self.session, self.run.log
         watchers = []
         if log is not None:
-            from ._tensorboard.curves import FoldCurves  # likewise
+            from .._tensorboard.curves import FoldCurves  # likewise
 
             watchers.append(FoldCurves(lambda: log.refit_curves(search.best_params_)))
         fold = RunningFold(

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ._records import FoldOutcome
-from ._sklearn_compat.calls import FoldCall
+from .._records import FoldOutcome
+from .._sklearn_compat.calls import FoldCall
 
 __all__ = ["checked", "explained"]
 

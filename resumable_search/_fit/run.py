@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ._exceptions import WorkerError
-from ._executors.base import FoldExecutor
-from ._executors.opening import open_executor
-from ._outcome_checks import checked, explained
-from ._progress.progress import Progress
-from ._progress.tally import texts_of
-from ._progress.waiting import said_when_slow
-from ._records import (
+from .._exceptions import WorkerError
+from .._executors.base import FoldExecutor
+from .._executors.opening import open_executor
+from .._executors.tasks import TaskMaker
+from .._progress.progress import Progress
+from .._progress.tally import texts_of
+from .._progress.waiting import said_when_slow
+from .._records import (
     FoldOutcome,
     FoldTask,
     LiveWorker,
@@ -30,21 +30,21 @@ from ._records import (
     WorkerSettings,
     WorkerWarning,
 )
-from ._session import PlannedFold, SearchSession
-from ._sklearn_compat.callbacks import is_watched, pass_callbacks
-from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.results import (
+from .._sklearn_compat.callbacks import is_watched, pass_callbacks
+from .._sklearn_compat.calls import FoldCall
+from .._sklearn_compat.results import (
     LeftOutResult,
     failed_result,
     left_out_result,
     take_the_shape_of,
 )
-from ._stopping import StopWatch
-from ._tasks import TaskMaker
-from ._tensorboard.names import search_name
+from .._tensorboard.names import search_name
+from .outcome_checks import checked, explained
+from .session import PlannedFold, SearchSession
+from .stopping import StopWatch
 
 if TYPE_CHECKING:
-    from ._tensorboard.search_log import SearchLog  # imports an optional dependency
+    from .._tensorboard.search_log import SearchLog  # imports an optional dependency
 
 __all__ = ["Answer", "FitRun"]
 

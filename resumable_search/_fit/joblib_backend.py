@@ -24,9 +24,9 @@ from typing import Any
 
 from joblib.parallel import BatchedCalls, ParallelBackendBase
 
-from ._run import FitRun
-from ._sklearn_compat.calls import unpack_batch
-from ._sklearn_compat.jobs import resolve_n_jobs, thread_limits
+from .._sklearn_compat.calls import unpack_batch
+from .._sklearn_compat.jobs import resolve_n_jobs, thread_limits
+from .run import FitRun
 
 __all__ = ["CheckpointBackend"]
 

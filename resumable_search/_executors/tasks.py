@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from . import _warning_filters
-from ._engine.fold_runner import surroundings
-from ._engine.pickling import dumps
-from ._engine.shipping import Workspace
-from ._engine.verification import ExpectedCode, expect
-from ._keys.encoding import ATOMS
-from ._records import FoldTask
-from ._settings import shipped
-from ._sklearn_compat.callbacks import task_position
-from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.estimators import scorers_by_name
-from ._sklearn_compat.running import shared_objects
+from .. import _warning_filters
+from .._engine.fold_runner import surroundings
+from .._engine.pickling import dumps
+from .._engine.shipping import Workspace
+from .._engine.verification import ExpectedCode, expect
+from .._keys.encoding import ATOMS
+from .._records import FoldTask
+from .._settings import shipped
+from .._sklearn_compat.callbacks import task_position
+from .._sklearn_compat.calls import FoldCall
+from .._sklearn_compat.estimators import scorers_by_name
+from .._sklearn_compat.running import shared_objects
 
 __all__ = ["TaskMaker"]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ._keys.digests import digest
-from ._keys.outline import outline, same_items, sample
-from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.estimators import scorers_by_name
+from .._keys.digests import digest
+from .._keys.outline import outline, same_items, sample
+from .._sklearn_compat.calls import FoldCall
+from .._sklearn_compat.estimators import scorers_by_name
 
 __all__ = ["details_of"]
 

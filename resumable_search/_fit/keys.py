@@ -15,24 +15,24 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._declared import data_shape, dependencies
-from ._exceptions import FingerprintError
-from ._frameworks.settings import framework_settings
-from ._keys.candidates import CandidateKeys
-from ._keys.digests import digest, fold_key, refit_key
-from ._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
-from ._keys.indices import indices_key, number_of_samples
-from ._keys.relevance import unordered_grid
-from ._keys.summaries import summarize, table_of
-from ._records import KEY_RULES, CandidateRecord, SearchRecord
-from ._settings import numeric_settings
-from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.estimators import (
+from .._exceptions import FingerprintError
+from .._frameworks.settings import framework_settings
+from .._keys.candidates import CandidateKeys
+from .._keys.digests import digest, fold_key, refit_key
+from .._keys.fingerprint import Keyed, Keywords, fingerprint, keyed, parameter_table
+from .._keys.indices import indices_key, number_of_samples
+from .._keys.relevance import unordered_grid
+from .._keys.summaries import summarize, table_of
+from .._records import KEY_RULES, CandidateRecord, SearchRecord
+from .._settings import numeric_settings
+from .._sklearn_compat.calls import FoldCall
+from .._sklearn_compat.estimators import (
     is_estimator_score,
     score_settings,
     scorers_by_name,
 )
-from ._versions import version_part, version_table, versions_beside
+from .declared import data_shape, dependencies
+from .versions import version_part, version_table, versions_beside
 
 __all__ = ["NOT_THE_SPACE", "RUN_VARIABLE", "SearchKeys"]
 

@@ -7,39 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _warning_filters
-from ._checkpoint.errors import damaged
-from ._checkpoint.fold_folders import FoldFolders
-from ._checkpoint.locations import resolve_checkpoint
-from ._checkpoint.locks import SearchLock
-from ._checkpoint.reader import CheckpointReader
-from ._checkpoint.relatives import (
+from .. import _warning_filters
+from .._checkpoint.errors import damaged
+from .._checkpoint.fold_folders import FoldFolders
+from .._checkpoint.locations import resolve_checkpoint
+from .._checkpoint.locks import SearchLock
+from .._checkpoint.reader import CheckpointReader
+from .._checkpoint.relatives import (
     outdated_relatives,
 )
-from ._checkpoint.rows import require_alike
-from ._checkpoint.status_files import remove_status, write_status
-from ._checkpoint.store import CheckpointStore
-from ._declared import require_same_data
-from ._details import details_of
-from ._exceptions import (
+from .._checkpoint.rows import require_alike
+from .._checkpoint.status_files import remove_status, write_status
+from .._checkpoint.store import CheckpointStore
+from .._exceptions import (
     WorkerError,
 )
-from ._keys.digests import digest
-from ._random_states import another_state, base_seed, is_state
-from ._records import (
+from .._keys.digests import digest
+from .._records import (
     FoldOutcome,
     FoldRecord,
     LiveStatus,
     Resumption,
     Score,
 )
-from ._results import SearchView, choose_search, view_search
-from ._reuse import ReuseNotes, tell_of_outdated
-from ._scores import records_of, scores_of
-from ._search_keys import SearchKeys
-from ._sklearn_compat.calls import FoldCall
-from ._sklearn_compat.results import finished_result
-from ._versions import OldVersions
+from .._results import SearchView, choose_search, view_search
+from .._sklearn_compat.calls import FoldCall
+from .._sklearn_compat.results import finished_result
+from .declared import require_same_data
+from .details import details_of
+from .keys import SearchKeys
+from .random_states import another_state, base_seed, is_state
+from .reuse import ReuseNotes, tell_of_outdated
+from .scores import records_of, scores_of
+from .versions import OldVersions
 
 __all__ = ["PlannedFold", "SearchSession"]
 

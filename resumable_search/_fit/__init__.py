@@ -1,0 +1,1 @@
+"""One ``fit``, from what scikit-learn asks for to what it gets."""
