@@ -22,9 +22,9 @@ from resumable_search import (
     ResumableGridSearchCV,
     ResumableRandomizedSearchCV,
     VersionMixWarning,
-    _search_keys,
 )
 from resumable_search._checkpoint.store import CheckpointStore
+from resumable_search._fit import keys
 from resumable_search._fit.mixin import ResumableSearchMixin
 from tests import fakes
 from tests.conftest import assert_same_results
@@ -46,7 +46,7 @@ def counts(search):
 @pytest.fixture
 def later_run(monkeypatch):
     """Give a function after which this process counts as another run."""
-    return lambda: monkeypatch.setenv(_search_keys.RUN_VARIABLE, "another run")
+    return lambda: monkeypatch.setenv(keys.RUN_VARIABLE, "another run")
 
 
 def test_the_same_fit_again_runs_only_the_refit(data, log):
@@ -414,9 +414,7 @@ def test_a_candidate_that_comes_twice_is_not_counted_as_resumed(data, log):
 
 def test_how_a_search_is_run_is_no_part_of_which_search_it_is(data, log):
     """It stays the same one in the file, and one process at a time may run it."""
-    assert (
-        set(ResumableSearchMixin._parameter_constraints) <= _search_keys.NOT_THE_SPACE
-    )
+    assert set(ResumableSearchMixin._parameter_constraints) <= keys.NOT_THE_SPACE
     first = grid_search(log).fit(*data)
     again = grid_search(
         log, time_budget=60, fold_timeout=60, grace_period=1, save_epochs=1, verbose=1
