@@ -9,6 +9,7 @@ of time, a share of a GPU, a search that goes on when a fold dies.
 
 import collections
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -104,6 +105,7 @@ def _outcome(answer: Answer, **where: Any) -> FoldOutcome:
     kind, content = answer
     if kind == "done":
         result, failure, warnings, warned, versions = content
+        _make_the_scripts(*(warning.message for warning in warnings))
         return FoldOutcome(
             result=result,
             failure=failure,
@@ -114,6 +116,7 @@ def _outcome(answer: Answer, **where: Any) -> FoldOutcome:
         )
     if kind == "error":
         error, warnings = content
+        _make_the_scripts(error, *(warning.message for warning in warnings))
         return FoldOutcome(error=error, warnings=warnings, **where)
     if kind == "exited":
         message = exit_message(*content)
@@ -128,6 +131,16 @@ def _outcome(answer: Answer, **where: Any) -> FoldOutcome:
         ),
         **where,
     )
+
+
+def _make_the_scripts(*raised: BaseException) -> None:
+    """Give exceptions the class that the script knows, and not the fold's copy."""
+    for one in raised:
+        cls = type(one)
+        own = vars(sys.modules["__main__"]).get(cls.__qualname__)
+        if cls.__module__ == "__main__" and isinstance(own, type):
+            with contextlib.suppress(TypeError):  # another class of that name
+                one.__class__ = own
 
 
 def _ignore(*_message: object) -> None:

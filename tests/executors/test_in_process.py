@@ -234,3 +234,59 @@ def test_a_breakpoint_stops_in_the_estimator(script):
     assert out.count("return self  # the line that is shown") == 2
     assert "42\n" in out
     assert "(2, 1)\n" in out
+
+
+OWN_CLASSES = """
+    import warnings
+    import numpy as np
+    from sklearn.base import BaseEstimator
+    from resumable_search import ResumableGridSearchCV
+
+    class Failure(Exception):
+        pass
+
+    class Hint(UserWarning):
+        pass
+
+    class Model(BaseEstimator):
+        def __init__(self, value=0):
+            self.value = value
+
+        def fit(self, X, y=None):
+            warnings.warn("look out", Hint)
+            if self.value:
+                raise Failure("no")
+            return self
+
+        def score(self, X, y=None):
+            return 0.0
+
+    def search(value):
+        return ResumableGridSearchCV(
+            Model(), {"value": [value]}, cv=2, refit=False, executor="in-process",
+            error_score="raise",
+        ).fit(np.zeros((4, 1)))
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search(0)
+        print(*{type(warning.message) is Hint for warning in caught})
+        try:
+            search(1)
+        except Failure as exc:
+            print("caught", exc)
+"""
+
+
+def test_exceptions_and_warnings_are_of_the_classes_of_the_script(script):
+    """Though the fold has copies of these, the script can catch them."""
+    out, err = script(OWN_CLASSES).communicate(timeout=60)
+    assert out.splitlines() == ["True", "caught no"], err
+
+
+def test_a_module_of_the_users_has_its_values_again_for_the_refit(data):
+    """What the folds have appended to a list is gone by then."""
+    found = search(Draws(), refit=True, executor="in-process").fit(*data)
+    assert [found.best_params_["value"]] == SEEN
+    SEEN.clear()
+    Draws.fits.clear()
