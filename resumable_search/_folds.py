@@ -66,7 +66,7 @@ _of_context: ContextVar[RunningFold | None] = ContextVar("refit", default=None)
 
 
 def current() -> RunningFold | None:
-    """Give the fold that runs here, if one does."""
+    """Return the fold that runs here, if one does."""
     return _of_context.get() or _of_process
 
 
@@ -93,7 +93,7 @@ def refit(fold: RunningFold) -> Iterator[None]:
 
 
 def fold_directory() -> Path | None:
-    """Give a directory for files from which a killed fold can go on.
+    """Return a directory for files from which a killed fold can go on.
 
     To be called by an estimator while it is fitted. The directory belongs to one
     fold: one candidate, one split, the same estimator and data. What ``fit`` finds

@@ -200,7 +200,7 @@ class CandidateRecord:
     """Name -> (text,) or (text, value): plain values come back as they are."""
 
     def values(self) -> dict[str, Any]:
-        """Give name -> value, or text where the value is not a plain one."""
+        """Return name -> value, or text where the value is not a plain one."""
         return {name: pair[-1] for name, pair in self.parameters.items()}
 
 

@@ -45,18 +45,18 @@ class SearchView:
         return self.search.n_candidates * self.search.n_splits
 
     def is_done(self, fold: dict[str, FoldRecord] | None) -> bool:
-        """Tell whether a fold has a score of every scorer of the search."""
+        """Return whether a fold has a score of every scorer of the search."""
         return fold is not None and all(
             key in fold and fold[key].state is FoldState.DONE
             for key in self.search.scorers.values()
         )
 
     def n_completed(self) -> list[int]:
-        """Give the number of finished folds of each candidate."""
+        """Return the number of finished folds of each candidate."""
         return [sum(map(self.is_done, folds)) for folds in self.folds]
 
     def failed(self) -> list[tuple[CandidateRecord, int, FoldRecord]]:
-        """Give candidate, split and record of each fold whose last try failed."""
+        """Return candidate, split and record of each fold whose last try failed."""
         found = []
         for candidate, folds in zip(self.candidates, self.folds, strict=True):
             for split, fold in enumerate(folds):
@@ -67,7 +67,7 @@ class SearchView:
         return found
 
     def results(self) -> dict[str, Any]:
-        """Give ``cv_results_`` with NaN for what is not there, and ``n_completed``."""
+        """Return ``cv_results_``, NaN for what is missing, and ``n_completed``."""
         if not self.candidates:
             return no_results()
         # Who only wants to know how far a search is does not wait for scikit-learn.
@@ -95,7 +95,7 @@ class SearchView:
         return results
 
     def _metrics(self) -> list[str]:
-        """Give the names in the dict of a callable ``scoring``, if it gave one."""
+        """Return the names in the dict of a callable ``scoring``, if it gave one."""
         for folds in self.folds:
             for fold in folds:
                 for record in (fold or {}).values():
@@ -134,7 +134,7 @@ class SearchView:
 
 
 def no_results() -> dict[str, Any]:
-    """Give the results of a search of which nothing is known."""
+    """Return the results of a search of which nothing is known."""
     return {"params": [], "n_completed": np.zeros(0, dtype=int)}
 
 
@@ -179,7 +179,7 @@ def _of_scorers(
 def choose_search(
     searches: Sequence[SearchRecord], number: int | None, path: Path
 ) -> SearchRecord:
-    """Give the search with this number; None: the one that was started last."""
+    """Return the search with this number; None: the one that was started last."""
     if not searches:
         raise CheckpointError(f"The checkpoint {path} holds no search yet.")
     for search in searches:

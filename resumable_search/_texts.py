@@ -11,19 +11,19 @@ __all__ = ["day_and_time", "inert", "inert_lines"]
 
 
 def inert(text: object) -> str:
-    """Give a text on one line, with all that a terminal would obey spelled out."""
+    """Return a text on one line, with all that a terminal would obey spelled out."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
     )
 
 
 def inert_lines(text: str) -> str:
-    """Give a text of several lines, each of them inert."""
+    """Return a text of several lines, each of them inert."""
     return "\n".join(inert(line.expandtabs()) for line in text.split("\n"))
 
 
 def day_and_time(seconds: float | None) -> str:
-    """Give a moment, in seconds since 1970, in the time of this place."""
+    """Return a moment, in seconds since 1970, in the time of this place."""
     if seconds is None:
         return ""
     try:

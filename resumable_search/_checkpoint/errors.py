@@ -31,7 +31,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str) -> CheckpointFormatError:
-    """Give the error for a file that cannot be read as a checkpoint."""
+    """Return the error for a file that cannot be read as a checkpoint."""
     return CheckpointFormatError(
         f"The file {path} is not a checkpoint, or is damaged ({why}). It was not "
         "changed. Restore it from a copy, or move it away (with its -wal and -shm "
@@ -53,7 +53,7 @@ def require_file(path: Path) -> None:
 
 
 def _missing(path: Path) -> CheckpointError:
-    """Give the error for a file that is not there, or is a directory."""
+    """Return the error for a file that is not there, or is a directory."""
     what = "is a directory" if path.is_dir() else "does not exist"
     return CheckpointError(
         f"The checkpoint {path} {what}. Give the path of the file that a search has "
@@ -93,7 +93,7 @@ def _free_bytes(path: Path) -> str:
 
 
 def restored(path: Path) -> str:
-    """Give the warning about a file that was removed and is there again."""
+    """Return the warning about a file that was removed and is there again."""
     return (
         f"The checkpoint {path} was deleted while a search was writing to it. It has "
         "been written again, with all that was in it. To stop a search, interrupt it; "
@@ -102,7 +102,7 @@ def restored(path: Path) -> str:
 
 
 def log_restored(path: Path) -> str:
-    """Give the warning about a file beside it that was removed."""
+    """Return the warning about a file beside it that was removed."""
     return (
         f"A file beside the checkpoint {path}, with -wal or -shm at the end of its "
         "name, was deleted while a search was writing to it. All that was in it is in "
@@ -112,7 +112,7 @@ def log_restored(path: Path) -> str:
 
 
 def not_restored(path: Path, exc: OSError) -> CheckpointWriteError:
-    """Give the error for a file that was removed and cannot be written again."""
+    """Return the error for a file that was removed and cannot be written again."""
     return CheckpointWriteError(
         f"The checkpoint {path} was deleted or replaced while a search was writing to "
         f"it, and cannot be written again ({exc}). What it held is lost. Restore it "
@@ -122,7 +122,7 @@ def not_restored(path: Path, exc: OSError) -> CheckpointWriteError:
 
 
 def taken(path: Path, rescued: Path) -> CheckpointWriteError:
-    """Give the error for a file in whose place there is another one."""
+    """Return the error for a file in whose place there is another one."""
     return CheckpointWriteError(
         f"Another file has taken the place of the checkpoint {path} while a search was "
         f"writing to it. That one was not touched. All that the search has stored is "

@@ -31,11 +31,11 @@ class FoldFolders:
             self._users = dict.fromkeys((e.name for e in self._root.iterdir()), 0)
 
     def of(self, key: str) -> Path:
-        """Give the directory of a fold. It need not exist."""
+        """Return the directory of a fold. It need not exist."""
         return self._root / key[:_NAME_LENGTH]
 
     def expect(self, key: str) -> Path:
-        """Give the directory of a fold that is about to run."""
+        """Return the directory of a fold that is about to run."""
         folder = self.of(key)
         self._users[folder.name] = self._users.get(folder.name, 0) + 1
         return folder

@@ -32,7 +32,7 @@ _FILE = "checkpoint.sqlite"
 
 
 def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
-    """Give the absolute path of the checkpoint, and make its directory.
+    """Return the absolute path of the checkpoint, and make its directory.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def resolve_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
 
 
 def find_checkpoint(checkpoint: str | os.PathLike[str] | None) -> Path:
-    """Give the path that `resolve_checkpoint` would, and make nothing."""
+    """Return the path that `resolve_checkpoint` would, and make nothing."""
     path = _given(checkpoint)
     if path is not None:
         return path

@@ -93,7 +93,7 @@ class CheckpointPruner(CheckpointStore):
         return pruning
 
     def compact(self) -> None:
-        """Give what is free in the file back to the disk."""
+        """Return what is free in the file back to the disk."""
         with self._translated():
             # SQLite attaches the file that it copies to, which is not allowed else.
             before = self._db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)
@@ -115,7 +115,7 @@ class CheckpointPruner(CheckpointStore):
             yield
 
     def _texts_of(self, rows: Iterable[_Row]) -> dict[str, set[int]]:
-        """Give the numbers of the errors and environments that folds refer to."""
+        """Return the numbers of the errors and environments that folds refer to."""
         found: dict[str, set[int]] = {"error": set(), "environment": set()}
         for row in rows:
             numbers = self._db.execute(
@@ -160,7 +160,7 @@ def _plan(
 def _used_by(
     reader: CheckpointReader, searches: Iterable[SearchRecord]
 ) -> tuple[set[_Row], set[str]]:
-    """Give the rows that searches use, and the keys of their folders."""
+    """Return the rows that searches use, and the keys of their folders."""
     rows: set[_Row] = set()
     folders: set[str] = set()
     for search in searches:

@@ -85,11 +85,11 @@ class CheckpointReader:
     # Folds
 
     def find(self, keys: Iterable[str]) -> dict[str, dict[str, FoldRecord]]:
-        """Give the finished folds among `keys`: key -> scorer -> record."""
+        """Return the finished folds among `keys`: key -> scorer -> record."""
         return self._find(_FIND_FOLDS, keys)
 
     def find_all(self, keys: Iterable[str]) -> dict[str, dict[str, FoldRecord]]:
-        """Give the failed ones too, and of all: when, where and why."""
+        """Return finished and failed folds, each with when, where and why."""
         return self._find(_FIND_ALL, keys)
 
     def _find(
@@ -108,7 +108,7 @@ class CheckpointReader:
     # Searches
 
     def searches(self) -> list[SearchRecord]:
-        """Give all searches, the one that was started last first."""
+        """Return all searches, the one that was started last first."""
         with self._rows_of("searches"):
             rows = self._db.execute(
                 "SELECT id, key, family, kind, run, n_splits, n_candidates, scorers, "
@@ -118,7 +118,7 @@ class CheckpointReader:
             return [_search(*row) for row in rows]
 
     def candidates(self, search: int) -> list[CandidateRecord]:
-        """Give the candidates of a search in their order."""
+        """Return the candidates of a search in their order."""
         with self._rows_of("candidates"):
             rows = self._db.execute(
                 "SELECT position, round, key, parameters FROM candidates "
@@ -128,7 +128,7 @@ class CheckpointReader:
             return [_candidate(*row) for row in rows]
 
     def splits(self, search: int) -> dict[int, dict[int, str]]:
-        """Give the splits of a search: round -> position -> key."""
+        """Return the splits of a search: round -> position -> key."""
         found: dict[int, dict[int, str]] = {}
         with self._rows_of("splits"):
             for round_, position, key in self._db.execute(
@@ -155,7 +155,7 @@ class CheckpointReader:
     # Random states
 
     def random_state(self, key: str) -> Any:
-        """Give the random state that was stored under `key`, or None."""
+        """Return the random state that was stored under `key`, or None."""
         with self._rows_of("random_states"):
             row = self._db.execute(
                 "SELECT state FROM random_states WHERE key = ?", (key,)
@@ -264,7 +264,7 @@ def _state(value: object) -> FoldState:
     try:
         return FoldState(text(value))
     except ValueError as exc:
-        raise WrongValueError(f"{value!r:.40} stands where a state must") from exc
+        raise WrongValueError(f"expected a state, got {value!r:.40}") from exc
 
 
 def _search(
@@ -323,14 +323,14 @@ def _part(value: object) -> dict[str, tuple[str, str]]:
 
 def _keyed_text(value: object) -> tuple[str, str]:
     if not isinstance(value, list) or len(value) != 2:
-        raise WrongValueError(f"{value!r:.40} stands where a key and a text must")
+        raise WrongValueError(f"expected a key and a text, got {value!r:.40}")
     return text(value[0]), text(value[1])
 
 
 def _parameter(value: object) -> tuple[Any, ...]:
-    """Give (text,) or (text, value), where the value is a plain one."""
+    """Return (text,) or (text, value), where the value is a plain one."""
     if not isinstance(value, list) or len(value) not in (1, 2):
-        raise WrongValueError(f"{value!r:.40} stands where a parameter must")
+        raise WrongValueError(f"expected a parameter, got {value!r:.40}")
     if isinstance(value[-1], dict | list):
-        raise WrongValueError(f"{value!r:.40} stands where a plain value must")
+        raise WrongValueError(f"expected a plain value, got {value!r:.40}")
     return (text(value[0]), *value[1:])

@@ -52,7 +52,7 @@ class OpenFiles:
         }
 
     def place(self) -> Place:
-        """Tell whether they are still where they were opened."""
+        """Return whether they are still where they were opened."""
         try:
             now = {file: _identity(file) for file in self._opened}
         except OSError:  # no permission to look any more, or a disk that hangs
@@ -77,7 +77,7 @@ class OpenFiles:
 
 @contextlib.contextmanager
 def copied(db: sqlite3.Connection, path: Path) -> Iterator[Path]:
-    """Give a file beside `path` with all that a connection sees, on the disk."""
+    """Return a file beside `path` with all that a connection sees, on the disk."""
     make_directories(path.parent)
     copy = path.with_name(f".{path.name}.{os.getpid()}")
     copy.unlink(missing_ok=True)

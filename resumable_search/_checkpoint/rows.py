@@ -33,7 +33,7 @@ class WrongValueError(ValueError):
 
 
 def text(value: object) -> str:
-    """Give a text."""
+    """Return a text."""
     if not isinstance(value, str):
         raise _wrong("text", value)
     try:
@@ -44,26 +44,26 @@ def text(value: object) -> str:
 
 
 def whole(value: object) -> int:
-    """Give an integer."""
+    """Return an integer."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong("an integer", value)
     return value
 
 
 def number(value: object) -> float | int:
-    """Give a number, which may be NaN or infinite."""
+    """Return a number, which may be NaN or infinite."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _wrong("a number", value)
     return value
 
 
 def optional(check: Callable[[object], T], value: object) -> T | None:
-    """Give None, or what `check` gives."""
+    """Return None, or what `check` gives."""
     return None if value is None else check(value)
 
 
 def parsed(value: object) -> Any:
-    """Give what is written in JSON."""
+    """Return what is written in JSON."""
     try:
         return json.loads(text(value))
     except (ValueError, RecursionError) as exc:
@@ -71,14 +71,14 @@ def parsed(value: object) -> Any:
 
 
 def table(check: Callable[[object], T], value: object) -> dict[str, T]:
-    """Give a dict with text for keys, and values as `check` gives them."""
+    """Return a dict with text for keys, and values as `check` gives them."""
     if not isinstance(value, dict):
         raise _wrong("a table", value)
     return {text(name): check(part) for name, part in value.items()}
 
 
 def score(value: object) -> Score:
-    """Give a score from JSON: a number, or a dict of numbers."""
+    """Return a score from JSON: a number, or a dict of numbers."""
     found = parsed(value)
     return table(number, found) if isinstance(found, dict) else number(found)
 
@@ -95,4 +95,4 @@ def require_alike(path: Path, scores: Iterable[Score | None]) -> None:
 
 
 def _wrong(expected: str, value: object) -> WrongValueError:
-    return WrongValueError(f"{reprlib.repr(value)} stands where {expected} must")
+    return WrongValueError(f"expected {expected}, got {reprlib.repr(value)}")

@@ -334,7 +334,7 @@ def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _check(db: sqlite3.Connection, path: Path) -> int | None:
-    """Give the format of a file that holds what it may; None: it is empty."""
+    """Return the format of a file that holds what it may; None: it is empty."""
     lock_down(db)
     # All of it as it is at one moment: another process may be making the tables.
     db.execute("BEGIN")

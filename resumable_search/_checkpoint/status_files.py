@@ -65,7 +65,7 @@ def remove_status(checkpoint: Path, key: str) -> None:
 
 
 def read_status(checkpoint: Path, key: str) -> LiveStatus | None:
-    """Give what a running search says of itself.
+    """Return what a running search says of itself.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _is_alive(status: LiveStatus) -> bool:
 
 
 def _checked(content: Any, fields: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
-    """Give the known ones among the fields; a later version may write others."""
+    """Return the known ones among the fields; a later version may write others."""
     if not isinstance(content, dict):
         raise TypeError("This is no table.")
     known = {name: content[name] for name in fields if name in content}

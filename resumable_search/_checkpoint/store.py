@@ -279,7 +279,7 @@ class CheckpointStore(CheckpointReader):
         return None if text is None else self._number("errors", "text", text)
 
     def _number(self, table: str, column: str, text: str) -> int:
-        """Give the row of `text` in a table of distinct texts."""
+        """Return the row of `text` in a table of distinct texts."""
         self._db.execute(
             f"INSERT OR IGNORE INTO {table} ({column}) VALUES (?)",  # noqa: S608
             (text,),
@@ -356,5 +356,5 @@ def _json(score: object) -> str | None:
 
 
 def _number(score: Any) -> int | float:
-    """Give a number that JSON brings back as it is (NaN and infinities too)."""
+    """Return a number that JSON brings back as it is (NaN and infinities too)."""
     return int(score) if isinstance(score, int) else float(score)

@@ -30,7 +30,7 @@ _MOST_PAGE_BYTES = 65536
 
 
 def beside(path: Path, ending: str) -> Path:
-    """Give the file that SQLite keeps beside a file, links followed as it does."""
+    """Return the file that SQLite keeps beside a file, links followed as it does."""
     real = path.resolve()
     return real.with_name(f"{real.name}{ending}")
 
@@ -129,5 +129,5 @@ def check_pages(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _normal(statement: str) -> str:
-    """Give a statement without comments and layout."""
+    """Return a statement without comments and layout."""
     return " ".join(re.sub("--.*", "", statement).split())

@@ -121,7 +121,7 @@ class _VerifyingReader(CheckpointReader):
 
 
 def _attempt(label: str, read: Callable[[], Any]) -> Iterator[str]:
-    """Give the problems that `read` gives, and the one that it ends in."""
+    """Return the problems that `read` gives, and the one that it ends in."""
     try:
         found = read()
         if isinstance(found, Iterator):

@@ -71,7 +71,7 @@ def line(facts: Facts) -> str:
 
 
 def facts_json(facts: Facts) -> dict[str, Any]:
-    """Give all about a search for other programs. Times are UTC."""
+    """Return all about a search for other programs. Times are UTC."""
     search, live, best = facts.search, facts.live, facts.best
     holder = facts.holder or live
     return {
@@ -168,7 +168,7 @@ def _worker_row(worker: LiveWorker, facts: Facts, now: float) -> list[str]:
 
 
 def _device(worker: LiveWorker) -> str:
-    """Give as much of a GPU's UUID as tells it from others; the JSON has it all."""
+    """Return as much of a GPU's UUID as tells it from others; the JSON has it all."""
     return "CPU" if worker.device is None else inert(worker.device)[:12]
 
 

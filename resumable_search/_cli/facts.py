@@ -128,7 +128,7 @@ def gather(reader: CheckpointReader, search: SearchRecord) -> Facts:
 
 
 def _best(view: SearchView) -> tuple[str, Best | None]:
-    """Give the metric that decides and the best candidate, as ``cv_results_`` would.
+    """Return the metric that decides and the best candidate, as ``cv_results_`` would.
 
     Without scikit-learn, whose import would be most of the time of a short command.
     """
@@ -156,7 +156,7 @@ def _best(view: SearchView) -> tuple[str, Best | None]:
 
 
 def _scores(search: SearchRecord, fold: dict[str, FoldRecord]) -> dict[str, float]:
-    """Give the scores of a finished fold by metric."""
+    """Return the scores of a finished fold by metric."""
     scores: dict[str, float] = {}
     for name, key in search.scorers.items():
         score = fold[key].test_score

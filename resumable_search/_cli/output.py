@@ -38,7 +38,7 @@ _GAP = 2
 
 
 def value_text(value: object) -> str:
-    """Give a parameter's value as people write it, in at most 80 characters."""
+    """Return a parameter's value as people write it, in at most 80 characters."""
     if isinstance(value, float):
         return f"{value:.6g}"
     text = inert(value)
@@ -46,17 +46,17 @@ def value_text(value: object) -> str:
 
 
 def parameters_text(parameters: Mapping[str, Any]) -> str:
-    """Give parameters on one line: ``C=1, kernel=rbf``."""
+    """Return parameters on one line: ``C=1, kernel=rbf``."""
     return ", ".join(f"{inert(n)}={value_text(v)}" for n, v in parameters.items())
 
 
 def clock(seconds: float) -> str:
-    """Give a duration as ``0:02:10``."""
+    """Return a duration as ``0:02:10``."""
     return str(timedelta(seconds=round(max(seconds, 0.0))))
 
 
 def utc(seconds: float | None) -> str | None:
-    """Give a moment, in seconds since 1970, as ISO 8601 in UTC."""
+    """Return a moment, in seconds since 1970, as ISO 8601 in UTC."""
     if seconds is None:
         return None
     try:
@@ -88,7 +88,7 @@ def _finite(value: Any) -> Any:
 
 
 def console() -> Any:
-    """Give rich's console on standard output, without markup."""
+    """Return rich's console on standard output, without markup."""
     from rich.console import Console
 
     is_terminal = sys.stdout.isatty()
@@ -158,7 +158,7 @@ def has_room(
     broken: Sequence[str] = (),
     least: int = 12,
 ) -> bool:
-    """Tell whether a table can be shown without cutting anything off.
+    """Return whether a table can be shown without cutting anything off.
 
     Parameters
     ----------

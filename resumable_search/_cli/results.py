@@ -116,16 +116,16 @@ class _Results:
         }
 
     def names(self) -> list[str]:
-        """Give the names of all columns."""
+        """Return the names of all columns."""
         return list(self._values)
 
     def metrics(self) -> list[str]:
-        """Give the names of all metrics."""
+        """Return the names of all metrics."""
         start = "mean_test_"
         return [n.removeprefix(start) for n in self._values if n.startswith(start)]
 
     def chosen(self, names: str) -> list[str]:
-        """Give the columns that were asked for; an unknown one is wrong usage."""
+        """Return the columns that were asked for; an unknown one is wrong usage."""
         chosen = [name.strip() for name in names.split(",") if name.strip()]
         for name in chosen:
             if name not in self._values:
@@ -137,7 +137,7 @@ class _Results:
         return chosen
 
     def metric_of(self, sort: str | None) -> str:
-        """Give the metric to sort by; an unknown one is wrong usage."""
+        """Return the metric to sort by; an unknown one is wrong usage."""
         if sort is None:
             return self._metric
         metric = sort.removeprefix("mean_test_")
@@ -150,7 +150,7 @@ class _Results:
         return metric
 
     def order(self, metric: str) -> list[int]:
-        """Give the candidates, the best first, those that lack folds last."""
+        """Return the candidates, the best first, those that lack folds last."""
         means = self._values.get(f"mean_test_{metric}", [])
         n_completed = self._values["n_completed"]
 
@@ -161,11 +161,11 @@ class _Results:
         return sorted(range(len(means)), key=place)
 
     def row(self, i: int, names: Sequence[str]) -> list[Any]:
-        """Give a candidate's values; None where there is none."""
+        """Return a candidate's values; None where there is none."""
         return [self._values[name][i] for name in names]
 
     def record(self, i: int) -> dict[str, Any]:
-        """Give all of a candidate, its parameters as one object."""
+        """Return all of a candidate, its parameters as one object."""
         record = {"candidate": i, "params": self.params[i]}
         for name, values in self._values.items():
             if not name.startswith("param_"):

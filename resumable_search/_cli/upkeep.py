@@ -175,7 +175,7 @@ def _counted(number: int, what: str, many: str = "") -> str:
 
 
 def _size(path: Path) -> int:
-    """Give the bytes of a directory, or of a checkpoint with its log."""
+    """Return the bytes of a directory, or of a checkpoint with its log."""
     if path.is_dir():
         return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
     log = path.with_name(f"{path.name}-wal")

@@ -63,7 +63,7 @@ class Board:
         self._summary = _summary(view, rows)
 
     def state(self, snapshot: Snapshot, life: int, version: int) -> dict[str, Any]:
-        """Give what somebody does not know who has seen `version` of `life`."""
+        """Return what somebody does not know who has seen `version` of `life`."""
         since = version if life == self._life else 0
         state: dict[str, Any] = {
             "life": self._life,
@@ -87,7 +87,7 @@ class Board:
         }
 
     def _told(self, snapshot: Snapshot) -> dict[str, Any]:
-        """Give the state of the search, and the text that tells it."""
+        """Return the state of the search, and the text that tells it."""
         counts = self._summary
         n_tried = counts["n_done"] + counts["n_failed"]
         who = snapshot.holder, snapshot.status
@@ -128,7 +128,7 @@ def _text(score: float | None) -> str | None:
 
 
 def _where(fold: dict[str, FoldRecord] | None) -> tuple[int | None, float | None]:
-    """Give worker and seconds."""
+    """Return worker and seconds."""
     record = next(iter((fold or {}).values()), None)
     if record is None:
         return None, None

@@ -62,7 +62,7 @@ class Follower:
         self._problem: str | None = None
 
     def look(self) -> Snapshot:
-        """Give the search as it is now."""
+        """Return the search as it is now."""
         # Before the folds: a search that nobody runs has stored all that it will.
         seen = self._key()
         status, holder = self._who(seen)
@@ -168,7 +168,7 @@ def _name(search: SearchRecord) -> tuple[int, str, float]:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Give what changes when something is written to a checkpoint."""
+    """Return what changes when something is written to a checkpoint."""
     stamps: list[tuple[int, int, int] | None] = []
     for file in (path, path.with_name(f"{path.name}-wal")):
         try:

@@ -82,7 +82,7 @@ class Plots:
         return self._page(environ, start_response)
 
     def _page(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Give the page of Optuna's dashboard with our addition."""
+        """Return the page of Optuna's dashboard with our addition."""
         assert self._app is not None
         for name in ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_NONE_MATCH", "HTTP_RANGE"):
             environ.pop(name, None)

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def fold_score(view: SearchView, fold: dict[str, FoldRecord] | None) -> float | None:
-    """Give the test score of a fold. None: it is not finished."""
+    """Return the test score of a fold. None: it is not finished."""
     if fold is None or not view.is_done(fold):
         return None
     scorers, metric = view.search.scorers, view.search.metric
@@ -34,7 +34,7 @@ def fold_score(view: SearchView, fold: dict[str, FoldRecord] | None) -> float | 
 
 
 def mean_score(scores: list[float | None]) -> float | None:
-    """Give the mean over the splits. None: a fold is missing, or it is not finite."""
+    """Return the mean over the splits. None: a fold is missing, or it is not finite."""
     known = [score for score in scores if score is not None]
     if not known or len(known) < len(scores):
         return None
@@ -43,7 +43,7 @@ def mean_score(scores: list[float | None]) -> float | None:
 
 
 def headline(error: str) -> str:
-    """Give the line of a traceback that names the error; its message may go on."""
+    """Return the line of a traceback that names the error; its message may go on."""
     lines = [line for line in error.split("\n") if line.strip()] or [""]
     starts = [i for i, line in enumerate(lines) if line.rstrip() == _HEADER]
     found = lines[-1]
@@ -56,7 +56,7 @@ def headline(error: str) -> str:
 
 
 def is_unchanged(view: SearchView, last: SearchView | None, i: int) -> bool:
-    """Tell whether nothing new was read of a candidate."""
+    """Return whether nothing new was read of a candidate."""
     return (
         last is not None
         and view.search.metric == last.search.metric
@@ -68,5 +68,5 @@ def is_unchanged(view: SearchView, last: SearchView | None, i: int) -> bool:
 
 
 def plain_parameters(candidate: CandidateRecord) -> dict[str, str]:
-    """Give parameters as texts."""
+    """Return parameters as texts."""
     return {inert(name): inert(value) for name, value in candidate.values().items()}

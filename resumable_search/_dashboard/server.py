@@ -181,7 +181,7 @@ def make_server(
     host: str = "127.0.0.1",
     port: int = 8080,
 ) -> WSGIServer:
-    """Give a server that listens already; ``serve_forever`` has it answer.
+    """Return a server that listens already; ``serve_forever`` has it answer.
 
     Parameters and errors are those of `serve`.
     """

@@ -53,24 +53,24 @@ class ReadOnlyStorage(InMemoryStorage):
         deepcopy: bool = True,  # noqa: ARG002 - nobody changes them
         states: Any = None,
     ) -> list[FrozenTrial]:
-        """Give the trials, or those in the given states."""
+        """Return the trials, or those in the given states."""
         self._check_known(study_id == self.study)
         return [t for t in self._trials if states is None or t.state in states]
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        """Give a trial."""
+        """Return a trial."""
         self._check_known(0 <= trial_id < len(self._trials))
         return self._trials[trial_id]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """Give the first of the trials with the highest score."""
+        """Return the first of the trials with the highest score."""
         done = self.get_all_trials(study_id, states=(TrialState.COMPLETE,))
         if not done:
             raise ValueError("No trials are completed yet.")
         return max(done, key=lambda trial: trial.value or 0.0)
 
     def get_n_trials(self, study_id: int, state: Any = None) -> int:
-        """Give the number of trials."""
+        """Return the number of trials."""
         states = (state,) if isinstance(state, TrialState) else state
         return len(self.get_all_trials(study_id, states=states))
 
@@ -124,7 +124,7 @@ def _distribution(values: list[Any]) -> BaseDistribution:
 
 
 def _value(value: Any) -> Any:
-    """Give a value that a distribution can hold."""
+    """Return a value that a distribution can hold."""
     is_number = isinstance(value, float | int)
     if is_number and not isinstance(value, bool):
         # Larger integers would not be the same as numbers of JavaScript.
@@ -137,7 +137,7 @@ def trials(
     found: dict[str, BaseDistribution],
     known: tuple[SearchView, list[FrozenTrial]] | None = None,
 ) -> list[FrozenTrial]:
-    """Give each candidate as a trial.
+    """Return each candidate as a trial.
 
     Parameters
     ----------

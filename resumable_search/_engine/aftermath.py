@@ -13,7 +13,7 @@ import sys
 from _signal import getsignal  # type: ignore[import-not-found]
 from collections.abc import Iterator
 
-__all__ = ["undone"]
+__all__ = ["changes_put_back"]
 
 # Nobody can handle these.
 _UNCHANGEABLE = {getattr(signal, name, None) for name in ("SIGKILL", "SIGSTOP")}
@@ -35,7 +35,7 @@ _LIBRARIES_OWN = (
 
 
 @contextlib.contextmanager
-def undone() -> Iterator[None]:
+def changes_put_back() -> Iterator[None]:
     """Put back the directory, environment, arguments, path, signal handlers, timers."""
     directory = _directory()
     environment = dict(os.environ)

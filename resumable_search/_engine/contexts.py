@@ -83,7 +83,7 @@ class Context:
 
 
 def _is_copied_by_rows(data: Any) -> bool:
-    """Tell whether a selection of rows shares nothing with it that can be changed."""
+    """Return whether a selection of rows shares nothing with it that can be changed."""
     if type(data) in (list, tuple):
         return _are_immutable(data)
     if type(data) in (np.ndarray, np.memmap):

@@ -42,7 +42,7 @@ class Deaths:
         return self._n >= self.MOST_UNSUSPICIOUS
 
     def error(self, ending: str) -> WorkerDiedError | None:
-        """Give the error that ends the search, if it is to end."""
+        """Return the error that ends the search, if it is to end."""
         if self._n < self.MOST or len(self._candidates) < self.LEAST_CANDIDATES:
             return None
         return WorkerDiedError(

@@ -20,7 +20,7 @@ SHORTEST_PAUSE = 0.1
 def watchers(
     offer: Callable[..., None], task_id: int, curves: str | None
 ) -> list[Callable[[EpochEvent], None]]:
-    """Give what is to be called after each epoch of a fold.
+    """Return what is to be called after each epoch of a fold.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from .._frameworks import seeds as _seeds
 from .._records import FoldTask, WorkerWarning
 from .._sklearn_compat.running import run_fold
 from . import epoch_reports as _epoch_reports
-from .aftermath import undone
+from .aftermath import changes_put_back
 from .contexts import Context
 from .fold_settings import FoldSettings
 from .pickling import forget_classes, loads
@@ -92,7 +92,7 @@ class FoldRunner:
                 self._settings.begin()
                 _seeds.seed_generators(task.seed)
                 self._has_run = True
-                with _folds.run(fold), undone(), self._settings.in_fold():
+                with _folds.run(fold), changes_put_back(), self._settings.in_fold():
                     result, failed = run_fold(
                         objects, data, split, parameters, progress, position
                     )

@@ -35,7 +35,7 @@ class FrameReader:
         self._buffer = bytearray()
 
     def take(self) -> tuple[list[bytes], bool]:
-        """Give the complete messages there are, and whether more may come."""
+        """Return the complete messages there are, and whether more may come."""
         is_open = True
         while True:
             try:

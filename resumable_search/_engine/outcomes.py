@@ -20,7 +20,7 @@ __all__ = [
 
 
 def _outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
-    """Give what came of a try, with where and when that was."""
+    """Return what came of a try, with where and when that was."""
     device = slot.plan.device
     return FoldOutcome(
         task_id=attempt.task.task_id,
@@ -35,7 +35,7 @@ def _outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
 def finished(
     slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
 ) -> FoldOutcome:
-    """Give the result of a fold, which may be that its fit or a scorer failed."""
+    """Return the result of a fold, which may be that its fit or a scorer failed."""
     result, failure, warnings, warned, versions = content
     return _outcome(
         slot,
@@ -52,7 +52,7 @@ def finished(
 def raised(
     slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
 ) -> FoldOutcome:
-    """Give what a fold raised with ``error_score="raise"``."""
+    """Return what a fold raised with ``error_score="raise"``."""
     error, warnings = _unpickled_error(*content)
     return _outcome(
         slot, attempt, error=error, out_of_memory=out_of_memory, warnings=warnings
@@ -131,7 +131,7 @@ class _RemoteTraceback(Exception):  # noqa: N818 - shown, never raised
 def _unpickled_error(
     pickled: bytes, description: str, text: str, warnings: tuple[Any, ...]
 ) -> tuple[BaseException, tuple[Any, ...]]:
-    """Give the exception that a worker has sent, and its warnings."""
+    """Return the exception that a worker has sent, and its warnings."""
     error: BaseException
     try:
         error = pickle.loads(pickled)  # noqa: S301 - our worker

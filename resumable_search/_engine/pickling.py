@@ -143,7 +143,7 @@ def _make_pool(kind: Any, arguments: dict[str, Any]) -> Any:
 
 
 def _is_generic(value: Any) -> bool:
-    """Tell whether a value is a function of `functools.singledispatch`."""
+    """Return whether a value is a function of `functools.singledispatch`."""
     return (
         type(value) is FunctionType
         and value.__code__.co_filename == functools.singledispatch.__code__.co_filename

@@ -118,7 +118,7 @@ class WorkerPool:
     def wait(
         self, timeout: float | None = None, wake: Iterable[Any] = ()
     ) -> list[FoldOutcome]:
-        """Give the outcomes there are; wait for the first.
+        """Return the outcomes there are; wait for the first.
 
         Parameters
         ----------
@@ -353,7 +353,7 @@ class WorkerPool:
     # The queue
 
     def _next(self) -> Attempt:
-        """Give the next task, or one from the other end of the queue."""
+        """Return the next task, or one from the other end of the queue."""
         self._takes_newest = self._deaths.are_suspicious and not self._takes_newest
         return self._queue.pop() if self._takes_newest else self._queue.popleft()
 

@@ -95,7 +95,7 @@ def _write(target: TextIO, text: str) -> None:
 
 
 def worker_command() -> list[str]:
-    """Give the begin of the command that starts a worker."""
+    """Return the begin of the command that starts a worker."""
     return [
         os.fsdecode(spawn.get_executable()),
         # The parent's flags: -O, -X, and -W with the warnings it wants to see.
@@ -207,7 +207,7 @@ class WorkerProcess:
         return self._child.pid
 
     def sources(self) -> list[Any]:
-        """Give what to wait for."""
+        """Return what to wait for."""
         sources: list[Any] = [stream for stream in self._streams if stream.is_open]
         if self._connection_open:
             sources.append(self._connection)
@@ -221,7 +221,7 @@ class WorkerProcess:
             self._connection.send_bytes(pickle.dumps(message, protocol=5))
 
     def receive(self) -> list[bytes]:
-        """Give the messages there are."""
+        """Return the messages there are."""
         if not self._connection_open:
             return []
         messages, self._connection_open = self._frames.take()
@@ -234,7 +234,7 @@ class WorkerProcess:
             stream.relay()
 
     def has_ended(self) -> bool:
-        """Tell whether the process is gone, or can no longer be talked to."""
+        """Return whether the process is gone, or can no longer be talked to."""
         return not self._connection_open or self._child.poll() is not None
 
     def kill(self) -> None:

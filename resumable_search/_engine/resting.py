@@ -31,7 +31,7 @@ _resting_owner = os.getpid()
 def _settings_now(
     plans: Sequence[SlotPlan], environment: Mapping[str, str]
 ) -> tuple[Any, ...]:
-    """Give what workers take from this process when they start."""
+    """Return what workers take from this process when they start."""
     variables = {
         name: value
         for name, value in {**os.environ, **environment}.items()
@@ -45,7 +45,7 @@ def acquire(
     environment: Mapping[str, str],
     daemons: Mapping[Device, MpsDaemon] | None = None,
 ) -> WorkerPool:
-    """Give a pool with these settings, one from an earlier fit if there is one."""
+    """Return a pool with these settings, one from an earlier fit if there is one."""
     global _resting_owner
     if _resting_owner != os.getpid():
         # After a fork: these workers are the parent's.

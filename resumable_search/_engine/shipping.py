@@ -138,7 +138,7 @@ def _clear(directory: Path) -> None:
 
 
 def _parent_directory() -> Path:
-    """Give the place for large temporary files, by joblib's convention."""
+    """Return the place for large temporary files, by joblib's convention."""
     if folder := os.environ.get("JOBLIB_TEMP_FOLDER"):
         place = Path(folder).expanduser().absolute()
         place.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ _MOST_FAILED_SUCCESSORS = 3
 
 @dataclass
 class Attempt:
-    """A fold's task, and the how manieth try it is."""
+    """A fold's task, and the number of the attempt, from 1."""
 
     task: FoldTask
     number: int = 1
@@ -129,7 +129,7 @@ class Slot:
         self.began = None
 
     def processes(self) -> list[WorkerProcess]:
-        """Give the processes in this place."""
+        """Return the processes in this place."""
         return [p for p in (self.process, self._successor) if p is not None]
 
     def give(self, attempt: Attempt) -> None:
@@ -148,7 +148,7 @@ class Slot:
             self.given[0].started = time.time()
 
     def runs(self, task_id: int) -> bool:
-        """Tell whether this is the task that the worker is at."""
+        """Return whether this is the task that the worker is at."""
         return bool(self.given) and self.given[0].task.task_id == task_id
 
     def take_finished(self) -> Attempt:
@@ -158,7 +158,7 @@ class Slot:
         return attempt
 
     def deadline(self, fold_timeout: float | None, start: float) -> float | None:
-        """Give the moment by which something has to happen here (monotonic clock)."""
+        """Return the moment by which something has to happen here (monotonic clock)."""
         moments = [p.created + start for p in self.processes() if not p.has_begun]
         if fold_timeout is not None and self.began is not None:
             moments.append(self.began + fold_timeout)
@@ -231,7 +231,7 @@ class Slot:
         self._successor.send("warm", frameworks)
 
     def is_successor(self, process: WorkerProcess) -> bool:
-        """Tell whether a process waits for the place of the worker."""
+        """Return whether a process waits for the place of the worker."""
         return process is self._successor
 
     def lose_successor(self) -> None:

@@ -174,7 +174,7 @@ class ArrayCopy:
 
     @staticmethod
     def is_for(value: object) -> bool:
-        """Say whether a value is a large array of numbers, one after the other."""
+        """Return whether a value is a large array of numbers, one after the other."""
         return (
             type(value) is np.ndarray
             and value.dtype.kind in "biufc"
@@ -183,7 +183,7 @@ class ArrayCopy:
         )
 
     def is_equal(self, value: Any) -> bool:
-        """Say whether a value is as the array was, bit by bit."""
+        """Return whether a value is as the array was, bit by bit."""
         if not (self.is_for(value) and _form(value) == self._form):
             return False
         content = _raw(value)

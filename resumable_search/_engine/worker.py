@@ -87,7 +87,7 @@ class _Inbox:
                     self._changed.notify()
 
     def next(self, timeout: float) -> tuple[Any, ...] | None:
-        """Give the next task, or None after `timeout` seconds without one."""
+        """Return the next task, or None after `timeout` seconds without one."""
         with self._changed:
             # A task that came may have been recalled again before this wakes up.
             self._changed.wait_for(lambda: self._tasks, timeout)

@@ -153,7 +153,7 @@ class SearchKeys:
         return known[1]
 
     def of_random_state(self, what: str, source: object) -> str:
-        """Give the key of the state from which `source` drew first."""
+        """Return the key of the state from which `source` drew first."""
         return digest(
             what,
             _space_key(source) if type(source) is dict else fingerprint(source, what),
@@ -163,7 +163,7 @@ class SearchKeys:
         )
 
     def of_refit(self, parameters: Mapping[str, Any]) -> str:
-        """Give the key of the refit with these parameters."""
+        """Return the key of the refit with these parameters."""
         return refit_key(self.family, self._candidate_key(parameters))
 
     def _candidate_key(self, parameters: Mapping[str, Any]) -> str:
@@ -171,7 +171,7 @@ class SearchKeys:
         return self._versioned(self._candidates.of(dict(parameters)))
 
     def space(self) -> dict[str, Any]:
-        """Give the parameters that say which candidates there are."""
+        """Return the parameters that say which candidates there are."""
         parameters = self._search.get_params(deep=False)
         return {k: v for k, v in parameters.items() if k not in NOT_THE_SPACE}
 
@@ -269,7 +269,7 @@ class SearchKeys:
         }
 
     def position(self, call: FoldCall) -> int:
-        """Give the position of a fold's candidate in ``cv_results_``."""
+        """Return the position of a fold's candidate in ``cv_results_``."""
         return self._n_before + call.candidate
 
     def of_folds(

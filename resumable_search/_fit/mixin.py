@@ -269,7 +269,7 @@ class ResumableSearchMixin:
         out: list[dict[str, Any]],
         more_results: Any = None,
     ) -> Any:
-        """Give the results of the candidates that have all their folds."""
+        """Return the results of the candidates that have all their folds."""
         kept, results, more = complete_candidates(
             candidate_params, n_splits, out, more_results
         )

@@ -34,7 +34,7 @@ Recall = Callable[[object], Any]
 
 
 def is_unseeded(cv: Any) -> bool:
-    """Tell whether a splitter draws its splits anew each time."""
+    """Return whether a splitter draws its splits anew each time."""
     return (
         hasattr(cv, "split")
         and getattr(cv, "random_state", 0) is None
@@ -43,7 +43,7 @@ def is_unseeded(cv: Any) -> bool:
 
 
 def is_state(recorded: Any) -> bool:
-    """Tell whether a value has the form in which states are recorded.
+    """Return whether a value has the form in which states are recorded.
 
     numpy does not look, and would read from memory that is not its own.
     """
@@ -65,7 +65,7 @@ def is_state(recorded: Any) -> bool:
 
 
 def recorded_state(recall: Recall) -> np.random.RandomState | None:
-    """Give a generator in the recorded state; None on the first fit.
+    """Return a generator in the recorded state; None on the first fit.
 
     None is what scikit-learn takes for the global state, which was just recorded.
     """

@@ -248,7 +248,7 @@ class FitRun:
     # To the executor and back
 
     def _must_run_again(self, fold: PlannedFold) -> bool:
-        """Tell whether callbacks wait for a fold that this very fit has finished.
+        """Return whether callbacks wait for a fold that this very fit has finished.
 
         A candidate that was drawn twice runs twice in scikit-learn, and callbacks
         count on that.
@@ -371,7 +371,7 @@ class FitRun:
         return max(0.0, self._begun + budget - time.monotonic())
 
     def _is_late(self) -> bool:
-        """Tell whether the time budget is used up."""
+        """Return whether the time budget is used up."""
         self._is_used_up |= self._seconds_left() == 0.0
         return self._is_used_up
 

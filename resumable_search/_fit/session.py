@@ -156,7 +156,7 @@ class SearchSession:
             write_status(self.path, self._key, status)
 
     def refit_folder(self, parameters: Mapping[str, Any]) -> Path:
-        """Give the directory of the refit with these parameters."""
+        """Return the directory of the refit with these parameters."""
         key = self._keys.of_refit(parameters)
         folder = self.folders.of(key)
         if not self._resumes and key not in self._cleared:
@@ -165,7 +165,7 @@ class SearchSession:
         return folder
 
     def resumption(self) -> Resumption:
-        """Give an account of the fit."""
+        """Return an account of the fit."""
         assert self.path is not None
         return Resumption(
             checkpoint=self.path,
@@ -177,7 +177,7 @@ class SearchSession:
         )
 
     def view(self) -> SearchView | None:
-        """Give what the checkpoint has of this search, when it is closed again."""
+        """Return what the checkpoint has of this search, when it is closed again."""
         if self.path is None or not self._search_number:
             return None
         reader = CheckpointReader(self.path)
@@ -192,7 +192,7 @@ class SearchSession:
     # Random states
 
     def recall_random_state(self, what: str, source: object, state: object) -> Any:
-        """Give the state that `source` drew from first, or keep `state` for it."""
+        """Return the state that `source` drew from first, or keep `state` for it."""
         key = self._keys.of_random_state(what, source)
         recorded = self.store.random_state(key)
         if not self._resumes and key not in self._drawn:
@@ -230,7 +230,7 @@ class SearchSession:
         return self._keys.same_folds
 
     def space(self) -> dict[str, Any]:
-        """Give the parameters that say which candidates there are."""
+        """Return the parameters that say which candidates there are."""
         return self._keys.space()
 
     def plan(self, calls: Sequence[FoldCall]) -> list[PlannedFold]:

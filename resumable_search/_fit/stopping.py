@@ -93,14 +93,14 @@ class StopWatch:
                 os.close(end)
 
     def sources(self) -> list[int]:
-        """Give what to wait for, beside the workers."""
+        """Return what to wait for, beside the workers."""
         sources = [] if self._pipe is None else [self._pipe[0]]
         if self._terminal is not None and _is_in_foreground(self._terminal):
             sources.append(self._terminal)
         return sources
 
     def is_requested(self) -> bool:
-        """Tell whether the search is to stop."""
+        """Return whether the search is to stop."""
         self._read_terminal()
         if self._pipe is not None:
             with contextlib.suppress(BlockingIOError):
@@ -172,7 +172,7 @@ def _has_terminal() -> bool:
 
 
 def _is_in_foreground(fd: int) -> bool:
-    """Tell whether this process may read: one in the background would be stopped."""
+    """Return whether this process may read: one in the background would be stopped."""
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
     except OSError:

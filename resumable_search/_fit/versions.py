@@ -209,7 +209,7 @@ def _packages_in(distribution: importlib.metadata.Distribution) -> set[str]:
 
 
 def _has_metadata(distribution: importlib.metadata.Distribution) -> bool:
-    """Say whether there is something. An installer that was stopped leaves nothing."""
+    """Return whether something is there; a stopped installer leaves nothing."""
     return any(map(distribution.read_text, ("METADATA", "PKG-INFO")))
 
 

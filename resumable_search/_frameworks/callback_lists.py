@@ -5,7 +5,7 @@ from typing import Any
 
 
 def flat(callbacks: Any) -> Iterator[Any]:
-    """Give the callbacks in nested lists, tuples and dicts, in Keras's order."""
+    """Return the callbacks in nested lists, tuples and dicts, in Keras's order."""
     if isinstance(callbacks, dict):
         callbacks = [callbacks[key] for key in sorted(callbacks)]
     if isinstance(callbacks, list | tuple):

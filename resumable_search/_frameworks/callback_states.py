@@ -16,7 +16,7 @@ __all__ = ["changes", "digests", "set_attributes", "storable"]
 
 
 def digests(callback: Any, named: Named, links: Collection[str]) -> dict[str, object]:
-    """Give what tells the attributes of a callback from what they will be later.
+    """Return what tells the attributes of a callback from what they will be later.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def digests(callback: Any, named: Named, links: Collection[str]) -> dict[str, ob
 def changes(
     callback: Any, before: dict[str, object], named: Named, links: Collection[str]
 ) -> dict[str, Any]:
-    """Give the attributes that are not what they were when the fit began.
+    """Return the attributes that are not what they were when the fit began.
 
     The others are set by the new try itself, which may be right to have them
     different: the name of a temporary file, for instance.
@@ -51,7 +51,7 @@ def changes(
 
 
 def storable(values: dict[str, Any], named: Named) -> dict[str, Any]:
-    """Give those of the values that can be stored."""
+    """Return those of the values that can be stored."""
     found = {}
     for name, value in values.items():
         with contextlib.suppress(UnsupportedValue):
@@ -74,7 +74,7 @@ def set_attributes(callback: Any, values: dict[str, Any]) -> None:
 
 
 def _attributes(callback: Any, links: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Give the attributes of a callback that may be plain values."""
+    """Return the attributes of a callback that may be plain values."""
     for name, value in getattr(callback, "__dict__", {}).items():
         if name not in links:
             # A defaultdict, say, by its content: the new try has its own.

@@ -28,7 +28,7 @@ _DATA = ("x", "y", "sample_weight", "validation_data")
 
 
 def fit_key(model: Any, arguments: dict[str, Any], callbacks: list[Any]) -> str:
-    """Give the key of a fit: the same in each try of a fold, in any process.
+    """Return the key of a fit: the same in each try of a fold, in any process.
 
     It need not tell all: the folder of a state is one fold's, and the estimator and
     the data are in the fold's own key. So what has no key of its own is left out,
@@ -51,7 +51,7 @@ def _class_name(value: object) -> str:
 
 
 def _key(value: object) -> str:
-    """Give a key, or nothing where there is none."""
+    """Return a key, or nothing where there is none."""
     try:
         return fingerprint(value)
     except Exception:  # whatever it is that a generator or a dataset does not like
@@ -73,7 +73,7 @@ def _is_arrays(data: Any) -> bool:
 
 
 def is_continuous(arguments: dict[str, Any]) -> bool:
-    """Tell whether each epoch goes over the data from its beginning.
+    """Return whether each epoch goes over the data from its beginning.
 
     Where the data are arrays, all that an epoch takes over from those before it is a
     random state, which is saved: NumPy's for JAX, PyTorch's for PyTorch. TensorFlow
@@ -90,7 +90,7 @@ def is_continuous(arguments: dict[str, Any]) -> bool:
 
 
 def _config(model: Any, method: str) -> Any:
-    """Give a configuration in which things are named by their order.
+    """Return a configuration in which things are named by their order.
 
     Keras counts the layers of a process for the names it makes up, and how many
     there were before depends on the folds that the process has run.

@@ -82,7 +82,7 @@ _OUT_OF_MEMORY = re.compile(
 
 
 def environment(plan: SlotPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """Give what a worker needs in its environment for the frameworks."""
+    """Return what a worker needs in its environment for the frameworks."""
     variables = _jax_cache(environ)
     if plan.device is not None and not _has_own_jax_share(environ):
         variables[_jax_share_name()] = f"{plan.share / plan.total:.4f}"
@@ -91,12 +91,12 @@ def environment(plan: SlotPlan, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _has_own_jax_share(environ: Mapping[str, str]) -> bool:
-    """Tell whether the user has set it, and not a search that this one is in."""
+    """Return whether the user has set it, and not a search that this one is in."""
     return _OURS_VARIABLE not in environ and any(n in environ for n in _JAX_SHARE)
 
 
 def _jax_share_name() -> str:
-    """Give the variable's name; both names together are an error in JAX."""
+    """Return the variable's name; both names together are an error in JAX."""
     spec = importlib.util.find_spec("jaxlib")
     for place in (spec and spec.submodule_search_locations) or ():
         try:
@@ -214,7 +214,7 @@ def is_out_of_memory(text: str) -> bool:
 
 
 def private_bytes() -> int | None:
-    """Give the memory that this process shares with nobody; None if not known."""
+    """Return the memory that this process shares with nobody; None if not known."""
     try:
         with Path("/proc/self/status").open() as status:
             for line in status:

@@ -56,7 +56,7 @@ def start_at(model: Any, epoch: int, finished: bool) -> None:
 
 
 def model_state(keras: Any, model: Any) -> _State:
-    """Give all variables of a model and of its optimizers as arrays."""
+    """Return all variables of a model and of its optimizers as arrays."""
     variables = _model_variables(model)
     return {
         "variables": _arrays(keras, variables),
@@ -199,7 +199,7 @@ def _positions(variables: list[Any], among: list[Any]) -> list[int]:
 
 
 def _first_row(x: Any, keras: Any) -> Any:
-    """Give one sample, with the structure that the model is called with."""
+    """Return one sample, with the structure that the model is called with."""
     if isinstance(x, dict):
         return {name: _first_row(part, keras) for name, part in x.items()}
     if isinstance(x, list | tuple):
@@ -214,7 +214,7 @@ def _first_row(x: Any, keras: Any) -> Any:
 
 
 def random_state() -> _State:
-    """Give the state of every generator that is not a variable of a model."""
+    """Return the state of every generator that is not a variable of a model."""
     version, internal, gauss = random.getstate()
     return {
         "python": (version, np.array(internal, dtype=np.uint32), gauss),

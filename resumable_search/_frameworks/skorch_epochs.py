@@ -208,7 +208,7 @@ class _Text(io.StringIO):
 
 
 def _scheduler_state(callback: Any) -> dict[str, Any]:
-    """Give what a learning rate scheduler of PyTorch's has counted, if there is one.
+    """Return what a learning rate scheduler of PyTorch's has counted, if there is one.
 
     What it was made with, such as a function, the new try makes again.
     """
@@ -225,7 +225,7 @@ def _set_scheduler_state(callback: Any, values: dict[str, Any]) -> None:
 
 
 def _weights(callback: Any) -> dict[str, Any]:
-    """Give the weights that a callback keeps, as EarlyStopping does the best."""
+    """Return the weights that a callback keeps, as EarlyStopping does the best."""
     tensor = sys.modules["torch"].Tensor
     return {
         name: {key: item.detach().cpu().numpy() for key, item in value.items()}
@@ -244,7 +244,7 @@ def _set_weights(callback: Any, values: dict[str, Any]) -> None:
 
 
 def _key(data: Any) -> str:
-    """Give a key, or nothing where there is none: the fold's own key tells more."""
+    """Return a key, or nothing where there is none: the fold's own key tells more."""
     try:
         return fingerprint(data)
     except Exception:  # whatever it is that a dataset does not like

@@ -78,7 +78,7 @@ def _watched(skorch: Any, fold: RunningFold, net: Any, epochs: int) -> Iterator[
 
 
 def _logs(row: dict[str, Any]) -> dict[str, float]:
-    """Give an epoch's measures as Keras would name them."""
+    """Return an epoch's measures as Keras would name them."""
     logs = {}
     for name, value in row.items():
         for prefix, keras_prefix in _PREFIXES.items():

@@ -127,7 +127,7 @@ def read(path: Path, named: Named) -> Any:
 
 
 def digest(value: object, named: Named) -> tuple[str, bytes]:
-    """Give what differs for values that `write` would store differently.
+    """Return what differs for values that `write` would store differently.
 
     Raises
     ------

@@ -117,7 +117,7 @@ def alone(plans: Sequence["SlotPlan"], device: Device) -> "SlotPlan":
 def select(
     devices: Any, environ: Mapping[str, str], layer: DeviceLayer
 ) -> list[Device]:
-    """Give the devices that a search uses.
+    """Return the devices that a search uses.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ HIDDEN = SlotPlan(variables=(("CUDA_VISIBLE_DEVICES", "-1"),))
 
 
 def own_budget(environ: Mapping[str, str]) -> int | None:
-    """Give what this process may use of a GPU in all, if it is a worker on one."""
+    """Return what this process may use of a GPU in all, if it is a worker on one."""
     slot = json.loads(environ.get(SLOT_VARIABLE, "null"))
     return None if slot is None else int(slot["budget"])
 
@@ -326,7 +326,7 @@ def usable_cores() -> list[int]:
 def holds_gpu(
     driver: Path = Path("/dev/nvidiactl"), open_files: Path = Path("/proc/self/fd")
 ) -> bool:
-    """Tell whether this process has an NVIDIA GPU open.
+    """Return whether this process has an NVIDIA GPU open.
 
     A CUDA context keeps its device file (``/dev/nvidia0`` ...) open for as long as
     it lives, whichever framework made it. Where there is no driver, or no

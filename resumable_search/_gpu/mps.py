@@ -75,7 +75,7 @@ _LOG_CHARACTERS = 2000
 
 
 def control_program() -> str | None:
-    """Give the path of NVIDIA's control program, or None where there is none."""
+    """Return the path of NVIDIA's control program, or None where there is none."""
     return shutil.which(_PROGRAM)
 
 
@@ -153,7 +153,7 @@ class MpsDaemon:
             ) from exc
 
     def client_environment(self, n_slots: int, memory_bytes: int) -> dict[str, str]:
-        """Give the variables that make a worker a client, before it starts.
+        """Return the variables that make a worker a client, before it starts.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class MpsDaemon:
         }
 
     def is_running(self) -> bool:
-        """Tell whether the daemon's process is there."""
+        """Return whether the daemon's process is there."""
         try:
             pid = int((self._directory / "pipe" / f"{_PROGRAM}.pid").read_text())
         except (OSError, ValueError):
@@ -191,7 +191,7 @@ class MpsDaemon:
         return _is_of(pid, self._directory)
 
     def serves(self, pid: int) -> bool:
-        """Tell whether a worker is a client: not before it has begun to use CUDA."""
+        """Return whether a worker is a client: not before it has begun to use CUDA."""
         return self._server_of(pid) is not None
 
     def terminate_client(self, pid: int) -> bool:
@@ -276,7 +276,7 @@ _SHARED_FAULT = re.compile("|".join(_SERVICE_FAULTS + _DEVICE_FAULTS), re.IGNORE
 
 
 def is_shared_fault(text: str) -> bool:
-    """Tell whether a worker's error may come from the daemon or another worker.
+    """Return whether a worker's error may come from the daemon or another worker.
 
     Under MPS the same text is what the culprit itself sees, and nothing tells them
     apart. So a fold that failed with it deserves another try, and not any number of
@@ -299,7 +299,7 @@ def is_shared_fault(text: str) -> bool:
 
 
 def _parent_directory() -> Path:
-    """Give a place for the directory whose path is short enough for sockets."""
+    """Return a place for the directory whose path is short enough for sockets."""
     place = tempfile.gettempdir()
     if len(os.fsencode(place)) > _LONGEST_PARENT:
         place = "/tmp"  # noqa: S108 - mkdtemp makes a private directory
@@ -314,13 +314,13 @@ def _directories(directory: Path) -> dict[str, str]:
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    """Give this process's environment, but for a daemon that the user may have."""
+    """Return this process's environment, but for a daemon that the user may have."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("CUDA_MPS_")}
     return {**inherited, **_directories(directory)}
 
 
 def _ask(directory: Path, command: str, timeout: float) -> str | None:
-    """Give the daemon's answer, or None if there is none within `timeout` seconds."""
+    """Return the daemon's answer, or None if there is none within `timeout` seconds."""
     program = control_program()
     if program is None:
         return None
@@ -346,7 +346,7 @@ def _numbers(answer: str | None) -> list[int]:
 
 
 def _is_of(pid: int, directory: Path) -> bool:
-    """Tell whether a process is the daemon of `directory` or a server of it.
+    """Return whether a process is the daemon of `directory` or a server of it.
 
     By its name and by its environment: process ids are used again, and the workers
     have the same environment.

@@ -66,7 +66,7 @@ def _parts(estimator: object) -> Iterator[Any]:
 
 
 def _derives_from(value: object, *packages: str, name: str | None = None) -> bool:
-    """Say whether a class of its type's has the name and is from a package."""
+    """Return whether a class of its type's has the name and is from a package."""
     return any(
         f"{base.__module__}.".startswith(tuple(f"{package}." for package in packages))
         and name in (None, base.__name__)

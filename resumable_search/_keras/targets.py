@@ -206,7 +206,7 @@ class ClassTargets:
         return np.eye(len(self.classes), dtype=np.float32)[indexes]
 
     def weights(self, y: Any, class_weight: Any) -> Array | None:
-        """Give each sample the weight of its class."""
+        """Return the weight of each sample's class."""
         if class_weight is None:
             return None
         if self.multilabel:
@@ -279,7 +279,7 @@ class NumberTargets:
             )
 
     def encode(self, y: Any) -> Array:
-        """Give the targets as 32-bit floats of shape (n_samples, n_outputs)."""
+        """Return the targets as 32-bit floats of shape (n_samples, n_outputs)."""
         _refuse_sparse(y, self._name)
         encoded = np.asarray(y).reshape(len(y), -1).astype(np.float32)
         if encoded.shape[1] != self.n_outputs:
@@ -290,6 +290,6 @@ class NumberTargets:
         return np.asarray(encoded)
 
     def decode(self, raw: Array) -> Array:
-        """Give predictions with as many dimensions as ``y`` had."""
+        """Return predictions with as many dimensions as ``y`` had."""
         raw = raw.astype(np.float64)
         return raw[:, 0] if self._ndim == 1 else raw

@@ -66,7 +66,7 @@ def is_model(value: object) -> bool:
 
 
 def _is_keras(value: object) -> bool:
-    """Say whether it is a Keras object with a configuration, without the import."""
+    """Return whether it is a Keras object with a configuration, without the import."""
     return (
         not inspect.isclass(value)
         and hasattr(value, "get_config")
@@ -77,7 +77,7 @@ def _is_keras(value: object) -> bool:
 
 
 def holds_keras(value: Any) -> bool:
-    """Say whether a Keras object with a configuration is in it, at any depth."""
+    """Return whether a Keras object with a configuration is in it, at any depth."""
     if type(value) in (list, tuple):
         return any(holds_keras(item) for item in value)
     if type(value) is dict:

@@ -103,7 +103,7 @@ def pool_arguments(pool: Any) -> dict[str, Any] | None:
 
 
 def _has(pool: Any, name: str) -> bool:
-    """Say whether a method gives something; the index of a feature may be 0."""
+    """Return whether a method gives something; the index of a feature may be 0."""
     given = getattr(pool, name, int)()
     return bool(given) if isinstance(given, int | None) else bool(np.size(given))
 

@@ -51,7 +51,7 @@ def encode_cloned(walk: Walk, value: Any) -> bytes:
 
 
 def _has_own_clone(kind: type) -> bool:
-    """Say whether a class brings its own way to clone, as FrozenEstimator does."""
+    """Return whether a class brings its own way to clone, as FrozenEstimator does."""
     clone = getattr(kind, "__sklearn_clone__", None)
     return clone not in (None, BaseEstimator.__sklearn_clone__)
 

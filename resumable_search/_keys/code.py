@@ -170,7 +170,7 @@ def encode_class(walk: Walk, cls: type) -> bytes:
 
 
 def _may_read_hints(cls: type) -> bool:
-    """Say whether a class, or what a library has made of it, may read its hints."""
+    """Return whether a class, or what a library has made of it, may read its hints."""
     if package_of(type(cls)) not in _BLIND_TO_HINTS and type(cls) is not type:
         return True
     for base in cls.__mro__:

@@ -14,10 +14,10 @@ def digest(*parts: str) -> str:
 
 
 def fold_key(family: str, candidate: str, split: str) -> str:
-    """Give the key of a fold from those of what it is made of."""
+    """Return the key of a fold from those of what it is made of."""
     return digest(family, candidate, split)
 
 
 def refit_key(family: str, candidate: str) -> str:
-    """Give the key of the refit of a candidate."""
+    """Return the key of the refit of a candidate."""
     return digest("refit", family, candidate)

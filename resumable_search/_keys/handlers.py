@@ -127,7 +127,7 @@ _KERAS_BY_NAME: list[tuple[str, str, Handler]] = [
 
 
 def handler_of(cls: type) -> tuple[Handler, bool]:
-    """Give the handler for a class, and whether its instances may hold themselves."""
+    """Return the handler for a class, and whether its instances may hold themselves."""
     found = _BY_ID.get(id(cls)) or _handlers.get(cls)
     return found or _handlers.put(cls, _find_handler(cls))
 
@@ -159,12 +159,12 @@ def _registered_for(cls: type) -> Callable[[Any], object] | None:
 
 
 def has_own_key(cls: type) -> bool:
-    """Say whether the user has said how the objects of a class are told apart."""
+    """Return whether the user has said how the objects of a class are told apart."""
     return _registered_for(cls) is not None or hasattr(cls, "__resumable_search_key__")
 
 
 def has_fixed_key(cls: type) -> bool:
-    """Say whether a class is one of Python's and NumPy's own values and containers."""
+    """Return whether a class is of Python's or NumPy's own values and containers."""
     return cls is object or id(cls) in ATOMS.keys() | _BY_ID.keys()
 
 
@@ -215,7 +215,7 @@ def _encode_told(
 
 
 def _is_or_holds(told: object, value: object) -> bool:
-    """Say whether an object is to be known by itself, which all of its class are."""
+    """Return whether an object is to be known by itself, which all of its class are."""
     inner: Iterable[object] = ()
     if isinstance(told, dict):
         inner = told.values()

@@ -31,7 +31,7 @@ _stored: ClassTable[frozenset[str]] = ClassTable()
 
 
 def is_users(cls: type) -> bool:
-    """Say whether a class is the user's."""
+    """Return whether a class is the user's."""
     return not is_library(cls.__module__)
 
 

@@ -116,7 +116,7 @@ def _untracked(value: Any) -> Any:
 
 
 def holds_keras(value: Any) -> bool:
-    """Say whether a value is a Keras object, or has one in it."""
+    """Return whether a value is a Keras object, or has one in it."""
     if isinstance(value, dict):
         return any(map(holds_keras, value.values()))
     if isinstance(value, list | tuple):

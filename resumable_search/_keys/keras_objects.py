@@ -26,7 +26,7 @@ _CALLBACK_STATE = frozenset(
 
 
 def is_keras(cls: type) -> bool:
-    """Say whether a class is Keras's or derives from one of Keras's."""
+    """Return whether a class is Keras's or derives from one of Keras's."""
     return any(package_of(base) == "keras" for base in cls.__mro__)
 
 
@@ -148,12 +148,12 @@ class _Encoding:
 
 
 def has_config(value: Any) -> bool:
-    """Say whether it is a Keras object that tells how it was made."""
+    """Return whether it is a Keras object that tells how it was made."""
     return is_keras(type(value)) and hasattr(value, "get_config")
 
 
 def _is_symbolic(value: Any) -> bool:
-    """Say whether it is a tensor that has no content, but a place in a graph."""
+    """Return whether it is a tensor that has no content, but a place in a graph."""
     kind = type(value).__name__
     if getattr(getattr(value, "device", None), "type", "") == "meta":  # of PyTorch
         return True
@@ -161,7 +161,7 @@ def _is_symbolic(value: Any) -> bool:
 
 
 def _has_drawn_seed(value: Any) -> bool:
-    """Say whether Keras has drawn the seed that the configuration has."""
+    """Return whether Keras has drawn the seed that the configuration has."""
     given = getattr(getattr(value, "_auto_config", None), "config", None)
     return (
         isinstance(given, dict)
@@ -187,7 +187,7 @@ def _learned(value: Any) -> Iterator[object]:
 
 
 def _does_not_tell(value: Any) -> bool:
-    """Say whether a class of the user's has not told Keras how it is made.
+    """Return whether a class of the user's has not told Keras how it is made.
 
     Then it derives from a class of Keras's that has nothing to tell, and what its own
     constructor was given is in attributes.
@@ -213,14 +213,14 @@ def _keras_config(value: Any, method: str) -> dict[str, Any]:
 
 
 def _is_automatic(name: str, class_name: str) -> bool:
-    """Say whether Keras made up the name: ``adam``, ``adam_1``, ..."""
+    """Return whether Keras made up the name: ``adam``, ``adam_1``, ..."""
     snake = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
     snake = re.sub(r"([a-z])([A-Z])", r"\1_\2", snake).lower()
     return re.fullmatch(rf"{re.escape(snake)}(_\d+)?", name) is not None
 
 
 def _is_dumped_lambda(config: dict[str, Any]) -> bool:
-    """Say whether it is what ``python_utils.func_dump`` of Keras made of a lambda."""
+    """Return whether it is what Keras's ``func_dump`` has made of a lambda."""
     dumped = config.get("value")
     return config.keys() == {"value", "defaults", "closure"} or (
         config.keys() == {"value"}

@@ -69,7 +69,7 @@ def encode_frozen(walk: Walk, value: Any) -> bytes:
 
 
 def by_state(read: Callable[[Any], object]) -> Handler:
-    """Give a handler that keys values by class and what `read` gives."""
+    """Return a handler that keys values by class and what `read` gives."""
 
     def encode(walk: Walk, value: Any) -> bytes:
         place = name_of_global(value)
@@ -81,5 +81,5 @@ def by_state(read: Callable[[Any], object]) -> Handler:
 
 
 def seed_sequence(value: Any) -> object:
-    """Give what `spawn` reads; before NumPy 2 each copy draws a new one."""
+    """Return what `spawn` reads; before NumPy 2 each copy draws a new one."""
     return value.seed_seq if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else None

@@ -41,7 +41,7 @@ _library_classes: dict[int, tuple[ref[type], bytes]] = {}
 
 @functools.lru_cache(maxsize=4096)
 def is_library_file(file: str) -> bool:
-    """Say whether a file is a library's, wherever ``sys.path`` points."""
+    """Return whether a file is a library's, wherever ``sys.path`` points."""
     path = Path(file).resolve()
     if {"site-packages", "dist-packages"} & set(path.parts):
         return True
@@ -66,7 +66,7 @@ def _installed_in(directory: Path) -> frozenset[str]:
 
 
 def is_library(module_name: str | None) -> bool:
-    """Say whether a module's code is known by its name and not by what it does."""
+    """Return whether a module's code is known by its name and not by what it does."""
     if not isinstance(module_name, str) or module_name == "__main__":
         return False
     if _is_built_in(module_name):
@@ -78,7 +78,7 @@ def is_library(module_name: str | None) -> bool:
 
 
 def is_library_scope(scope: Mapping[str, Any]) -> bool:
-    """Say whether a function's globals, or a module's, are those of a library.
+    """Return whether a function's globals, or a module's, are those of a library.
 
     A namespace answers for itself, because a module that was loaded from a file's path
     or made at run time may have the name of another one.
@@ -107,7 +107,7 @@ def _is_from_library(file: object, spec: object) -> bool:
 
 
 def resolves(module_name: str | None, qualname: str, value: object) -> bool:
-    """Say whether the module has exactly this object under this name."""
+    """Return whether the module has exactly this object under this name."""
     found: object = sys.modules.get(module_name or "")
     for part in qualname.split("."):
         found = getattr(found, "__dict__", {}).get(part)
@@ -115,7 +115,7 @@ def resolves(module_name: str | None, qualname: str, value: object) -> bool:
 
 
 def is_library_class(cls: type) -> bool:
-    """Say whether a class is a library's: its module holds it, or it is made in C.
+    """Return whether a class is a library's: its module holds it, or it is made in C.
 
     A class that a library has made for the user (``dataclasses.make_dataclass``,
     ``types.new_class``) has the library's module as its own, but is not in there.
@@ -155,7 +155,7 @@ def library_class(value: type) -> bytes | None:
 
 
 def package_of(cls: type) -> str:
-    """Give the package that a class belongs to, whatever the module's name."""
+    """Return the package that a class belongs to, whatever the module's name."""
     module = cls.__module__ or ""
     for prefix, package in _PACKAGES.items():
         if f"{module}.".startswith(f"{prefix}."):

@@ -108,14 +108,14 @@ def computed_values(
 
 
 def _is_told(declared: _Declared, name: str) -> bool:
-    """Say whether a source tells what stands under a name."""
+    """Return whether a source tells what stands under a name."""
     return name in declared.constants or name in declared.functions
 
 
 def _is_as_imported(
     declared: _Declared, module: types.ModuleType, name: str, value: object
 ) -> bool:
-    """Say whether an import in a module, or of one in it, leaves the value there."""
+    """Return whether an import in a module, or of one in it, leaves the value there."""
     if sys.modules.get(f"{module.__name__}.{name}") is value:
         return True
     if name not in declared.imports:

@@ -158,7 +158,7 @@ def _encode_names(walk: Walk, code: Code, package: str) -> bytes:
 
 
 def _is_made(name: str) -> bool:
-    """Say whether a module was made at run time, and has no source."""
+    """Return whether a module was made at run time, and has no source."""
     module = sys.modules.get(name)
     return (
         isinstance(module, types.ModuleType)

@@ -10,7 +10,7 @@ from .walk import Handler, Walk
 
 
 def sequence(tag: bytes) -> Handler:
-    """Give a handler that keys values by their items, in order."""
+    """Return a handler that keys values by their items, in order."""
 
     def encode(walk: Walk, value: Any) -> bytes:
         return node(

@@ -177,7 +177,7 @@ def unseen_of(items: Sequence[Instruction]) -> frozenset[str]:
 
 
 def _is_variable_of_computed_name(items: Sequence[Instruction], position: int) -> bool:
-    """Say whether an environment variable is read whose name does not stand there."""
+    """Return whether an environment variable is read under a computed name."""
     item, following = items[position], position + 1
     if item.argval not in ("environ", "getenv") or not _is_of_os(items, position):
         return False
@@ -245,7 +245,7 @@ def _after_get(items: Sequence[Instruction], position: int) -> int:
 
 
 def _is_called_with_text(items: Sequence[Instruction], position: int) -> bool:
-    """Say whether all arguments of a call are constants, or tell where it stands."""
+    """Return whether all arguments of a call are constants, or tell where it stands."""
     first = _text(items, position) is not None
     while position < len(items) and (
         items[position].opname == "LOAD_CONST"

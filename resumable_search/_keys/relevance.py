@@ -212,7 +212,7 @@ def _find_policy(cls: type) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _mentioned(cls: type) -> Iterator[str]:
-    """Give the names that the methods of the user's classes mention."""
+    """Return the names that the methods of the user's classes mention."""
     bases = [base for base in cls.__mro__ if not is_library(base.__module__)]
     todo: list[Any] = [value for base in bases for value in vars(base).values()]
     while todo:

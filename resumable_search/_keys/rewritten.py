@@ -39,7 +39,7 @@ def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _may_be_of(code: types.CodeType, other: types.CodeType) -> bool:
-    """Say whether rewriting may have made code of another one: it adds to it only."""
+    """Return whether code may be another one, rewritten: that only adds to it."""
     return (
         (code.co_qualname, code.co_firstlineno)
         == (other.co_qualname, other.co_firstlineno)

@@ -36,7 +36,7 @@ def summarize(value: object) -> str:
 
 
 def table_of(parameters: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
-    """Give name -> (text,), or (text, value) where JSON brings the value back."""
+    """Return name -> (text,), or (text, value) where JSON brings the value back."""
     table: dict[str, tuple[Any, ...]] = {}
     for name, value in parameters.items():
         plain = value.item() if isinstance(value, np.generic) else value

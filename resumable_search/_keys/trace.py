@@ -215,7 +215,7 @@ def file_digest(file: str) -> bytes | None:
 
 
 def does_the_same(file: str, digest: bytes, source: Source) -> bool:
-    """Say whether a file that was imported does what another source does.
+    """Return whether a file that was imported does what another source does.
 
     Parameters
     ----------
@@ -338,7 +338,7 @@ class _Held(NamedTuple):
 
 
 def is_constant(value: object) -> bool:
-    """Say whether nothing that runs can change a value, other than set another."""
+    """Return whether nothing that runs can change a value, other than set another."""
     if isinstance(value, tuple | frozenset):
         return all(map(is_constant, value))
     if not isinstance(value, types.FunctionType):
@@ -378,7 +378,7 @@ def _place_of(value: object) -> Place | None:
 
 
 def _is_own(module: str) -> bool:
-    """Say whether a module is the user's, and a worker imports it."""
+    """Return whether a module is the user's, and a worker imports it."""
     if module == "__main__" or module not in sys.modules or is_library(module):
         return False
     by_value: Mapping[str, Any] = cloudpickle.list_registry_pickle_by_value()
@@ -386,7 +386,7 @@ def _is_own(module: str) -> bool:
 
 
 def _is_made(module: types.ModuleType) -> bool:
-    """Say whether a module was made at run time, and travels with its content."""
+    """Return whether a module was made at run time, and travels with its content."""
     is_plain = type(module) is types.ModuleType  # others load lazily
     return is_plain and sys.modules.get(module.__name__) is not module
 

@@ -193,7 +193,7 @@ class CandidateDrawing:
 
 
 def _best_of_each(places: NDArray[Any], means: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Give the index of the best candidate at each place, in the places' order."""
+    """Return the index of the best candidate at each place, in the places' order."""
     order = np.lexsort((-means, places))
     _, first = np.unique(places[order], return_index=True)
     return order[first]

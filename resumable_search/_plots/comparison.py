@@ -303,7 +303,7 @@ class CandidateComparisonDisplay:
     # ------------------------------------------------------------------
 
     def _shown(self) -> tuple[list[int], str]:
-        """Give the positions of the candidates that can be shown, and why not all."""
+        """Return the positions of the candidates that can be shown, and why not all."""
         is_finite = np.isfinite(self.scores.sum(axis=1))
         has_all = [all(p in c for p in self.parameters) for c in self.candidates]
         shown = [i for i, has in enumerate(has_all) if has and is_finite[i]]
@@ -355,14 +355,14 @@ class CandidateComparisonDisplay:
                 )
 
     def _others(self) -> list[str]:
-        """Give the parameters that were varied too."""
+        """Return the other parameters that were varied."""
         return [n for n in varied(self.candidates) if n not in self.parameters]
 
 
 def _chosen(
     parameters: str | Sequence[str] | None, candidates: Sequence[dict[str, Any]]
 ) -> tuple[str, ...]:
-    """Give the names of the parameters to draw."""
+    """Return the names of the parameters to draw."""
     known = list(dict.fromkeys(name for c in candidates for name in c))
     if parameters is None:
         names = varied(candidates) or known[:1]

@@ -72,7 +72,7 @@ def view_of(search: Any) -> SearchView:
 def score_table(
     view: SearchView, metric: str | None
 ) -> tuple[str, NDArray[np.float64]]:
-    """Give a metric's name and its test scores, of shape (n_candidates, n_splits).
+    """Return a metric's name and its test scores, of shape (n_candidates, n_splits).
 
     What is not there is NaN.
     """
@@ -93,7 +93,7 @@ def score_table(
 
 
 def fold_table(view: SearchView) -> dict[str, NDArray[Any]]:
-    """Give the finished and failed folds in the order in which they ended."""
+    """Return the finished and failed folds in the order in which they ended."""
     rows = []
     for candidate, folds in enumerate(view.folds):
         for split, fold in enumerate(folds):
@@ -125,7 +125,7 @@ def fold_table(view: SearchView) -> dict[str, NDArray[Any]]:
 
 
 def _begin(record: FoldRecord, finished: float) -> float:
-    """Give when a fold began; older checkpoints only know how long it took."""
+    """Return when a fold began; older checkpoints only know how long it took."""
     if record.started is not None:
         return min(record.started, finished)
     return finished - record.fit_time - record.score_time

@@ -24,7 +24,7 @@ _HANDLE = 8
 
 
 def new_axes(what: str, ax: "Axes | None", height: float = 4.2) -> "Axes":
-    """Give `ax`, or axes in a figure of their own.
+    """Return `ax`, or axes in a figure of their own.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def new_axes(what: str, ax: "Axes | None", height: float = 4.2) -> "Axes":
 
 
 def plain(text: object, most: int = 36) -> str:
-    """Give a text as matplotlib shows it letter by letter, shortened in its middle.
+    """Return a text as matplotlib shows it letter by letter, shortened in its middle.
 
     Parameters and their values may hold what it would take for a formula.
     """
@@ -61,7 +61,7 @@ def plain(text: object, most: int = 36) -> str:
 
 
 def spans_decades(values: NDArray[np.float64]) -> bool:
-    """Tell whether values are better read on a logarithmic axis."""
+    """Return whether values are better read on a logarithmic axis."""
     return bool(values.min() > 0 and values.max() >= 100 * values.min())
 
 
@@ -100,7 +100,7 @@ def legend_above(ax: "Axes", more: Sequence[Any] = (), note: str = "") -> None:
 
 
 def duration(seconds: float) -> str:
-    """Give a length of time in the unit that reads best."""
+    """Return a length of time in the unit that reads best."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -145,7 +145,7 @@ class WorkingTime:
         """Length of the axis, in `unit`."""
 
     def __call__(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the places of points in time on the axis, in `unit`."""
+        """Return the places of points in time on the axis, in `unit`."""
         before = np.searchsorted(self._ends, times, side="right")
         cut_out = np.concatenate([[0.0], np.cumsum(self.lengths)])[before]
         return np.asarray((times - self._origin - cut_out) / self._seconds)
@@ -163,7 +163,7 @@ class WorkingTime:
         return lines
 
     def label(self) -> str:
-        """Give the label of the axis."""
+        """Return the label of the axis."""
         if len(self.lengths):
             return f"Working time ({self.unit})"
         return f"Time since the first fold began ({self.unit})"

@@ -65,13 +65,13 @@ class ParameterAxis:
         return "o-" if self.categories is None else "o"
 
     def text(self, place: float) -> str:
-        """Give the value at a place as a text."""
+        """Return the value at a place as a text."""
         if self.categories is None:
             return f"{place:.6g}"
         return plain(self.categories[int(place)], 24)
 
     def as_categories(self) -> "ParameterAxis":
-        """Give the same values side by side, numbers in ascending order."""
+        """Return the same values side by side, numbers in ascending order."""
         if self.categories is not None:
             return self
         distinct = self.distinct
@@ -103,7 +103,7 @@ class ParameterAxis:
 
 
 def varied(candidates: Sequence[dict[str, Any]]) -> list[str]:
-    """Give the names of the parameters that differ between candidates."""
+    """Return the names of the parameters that differ between candidates."""
     names = dict.fromkeys(name for candidate in candidates for name in candidate)
     return [
         name
@@ -121,7 +121,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _has_room(distinct: NDArray[np.float64]) -> bool:
-    """Tell whether all values can be ticks without touching each other."""
+    """Return whether all values can be ticks without touching each other."""
     if not 2 <= len(distinct) <= 8:
         return False
     return bool(np.diff(distinct).min() >= 0.08 * np.ptp(distinct))

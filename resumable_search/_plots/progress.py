@@ -303,7 +303,7 @@ class SearchProgressDisplay:
         ax.set_ylabel(f"Mean test {plain(self.metric)}{over}")
 
     def _complete(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give when the complete candidates were finished, and their mean scores."""
+        """Return when the complete candidates were finished, and their mean scores."""
         n_candidates, n_splits = self.scores.shape
         done = ~self.folds["failed"]
         candidate = self.folds["candidate"][done]

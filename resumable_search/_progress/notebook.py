@@ -38,7 +38,7 @@ class NotebookDisplay:
 
     @classmethod
     def open(cls) -> "NotebookDisplay | None":
-        """Give a display, if this is a notebook's process."""
+        """Return a display, if this is a notebook's process."""
         if "IPython" not in sys.modules:
             return None
         import IPython

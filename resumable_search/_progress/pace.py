@@ -45,7 +45,7 @@ class Pace:
     def seconds_left(
         self, n_unfinished: int, workers: Sequence[LiveWorker], now: float
     ) -> float | None:
-        """Give the time that the search still needs, if it can be told.
+        """Return the time that the search still needs, if it can be told.
 
         Parameters
         ----------

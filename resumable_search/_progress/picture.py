@@ -28,7 +28,7 @@ def picture(
     most_workers: int,
     ascii_only: bool = False,
 ) -> RenderableType:
-    """Give a picture of a search for rich to render.
+    """Return a picture of a search for rich to render.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ class Tally:
 
 
 def texts_of(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Give name -> short text of each parameter, safe to print."""
+    """Return name -> short text of each parameter, safe to print."""
     return {name: _printable(_short(value)) for name, value in parameters.items()}
 
 

@@ -84,7 +84,7 @@ class TerminalDisplay:
 
     @classmethod
     def open(cls) -> "TerminalDisplay | None":
-        """Give a display on standard output, if that is a terminal of this kind."""
+        """Return a display on standard output, if that is a terminal of this kind."""
         stream = _unwrapped(sys.stdout)
         if not _is_terminal(stream) or os.environ.get("TERM", "") in ("", "dumb"):
             return None
@@ -145,7 +145,7 @@ class TerminalDisplay:
         return _ERASE_NEXT_LINES if self._is_painted else ""
 
     def _is_at_margin(self) -> bool:
-        """Tell whether the cursor is where a character breaks the line.
+        """Return whether the cursor is where a character breaks the line.
 
         Terminals forget that when the cursor is moved, and the character would
         overwrite the one before. A line of scikit-learn's is 80 columns wide.
@@ -154,7 +154,7 @@ class TerminalDisplay:
         return n_columns > 0 and n_columns % self._size()[0] == 0
 
     def _is_free(self) -> bool:
-        """Tell whether the terminal is not that of a shell or of another display."""
+        """Return whether the terminal is not that of a shell or of another display."""
         if _unwrapped(sys.stdout) is not sys.stdout:
             return False
         try:
@@ -163,7 +163,7 @@ class TerminalDisplay:
             return True
 
     def _size(self) -> tuple[int, int]:
-        """Give the numbers of columns and lines."""
+        """Return the numbers of columns and lines."""
         try:
             width, height = os.get_terminal_size(self._stream.fileno())
         except OSError:
@@ -171,7 +171,7 @@ class TerminalDisplay:
         return width or 80, height or 24
 
     def _render(self, status: LiveStatus) -> str:
-        """Give the lines of the picture, each with a line break before it."""
+        """Return the lines of the picture, each with a line break before it."""
         width, height = self._size()
         most_lines = max(1, height - _LINES_FOR_OTHERS)
         # The last column is left free: some terminals break the line there.
@@ -234,7 +234,7 @@ class TerminalDisplay:
 
 
 def _unwrapped(stream: TextIO) -> TextIO:
-    """Give the stream itself, where a live display of rich stands before it."""
+    """Return the stream itself, where a live display of rich stands before it."""
     while (inner := getattr(stream, "rich_proxied_file", None)) is not None:
         stream = inner
     return stream

@@ -46,7 +46,7 @@ _callers: weakref.WeakValueDictionary[tuple[int, int], Any] = (
 
 
 def portable_caller(call: FoldCall) -> Any:
-    """Give the search to callbacks in workers, without what may not travel."""
+    """Return the search to callbacks in workers, without what may not travel."""
     if not is_watched(call):
         return None
     token = os.getpid(), id(call.caller)
@@ -74,12 +74,12 @@ def _caller_of(token: tuple[int, int]) -> Any:
 
 
 def task_position(call: FoldCall) -> int | None:
-    """Give the position of a fold among the callback tasks of its search."""
+    """Return the position of a fold among the callback tasks of its search."""
     return None if call.callback_ctx is None else call.callback_ctx.task_id
 
 
 def is_watched(call: FoldCall) -> bool:
-    """Tell whether callbacks follow a fold."""
+    """Return whether callbacks follow a fold."""
     return call.callback_ctx is not None and bool(call.callback_ctx._callbacks)
 
 

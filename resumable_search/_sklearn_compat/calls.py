@@ -115,7 +115,7 @@ def is_entered_by(search: Any, caller: FrameType | None) -> bool:
 
 
 def is_run_by_library(caller: FrameType | None) -> bool:
-    """Say whether scikit-learn or joblib calls a fit, as in nested cross-validation.
+    """Return whether scikit-learn or joblib calls a fit, as in nested cross-validation.
 
     Parameters
     ----------

@@ -26,12 +26,12 @@ PASSTHROUGH = _PassthroughScorer.__name__
 
 
 def metadata_request(value: object) -> Any:
-    """Give the metadata request that was set on an estimator or a scorer."""
+    """Return the metadata request that was set on an estimator or a scorer."""
     return vars(value).get("_metadata_request")
 
 
 def requests_of(request: object) -> dict[str, dict[str, Any]]:
-    """Give what a metadata request asks for: by method, then by parameter."""
+    """Return what a metadata request asks for: by method, then by parameter."""
     return {
         name: getattr(method, "_requests", None) or {}
         for name, method in vars(request).items()
@@ -47,7 +47,7 @@ def validate_data(estimator: Any, *data: Any, **options: Any) -> Any:
 
 
 def scorers_by_name(scorer: Any) -> tuple[dict[str, Any], bool]:
-    """Give the scorers of a search by name, and whether it is multimetric.
+    """Return the scorers of a search by name, and whether it is multimetric.
 
     A single scorer has the name ``"score"``, as in ``cv_results_``.
     """
@@ -59,12 +59,12 @@ def scorers_by_name(scorer: Any) -> tuple[dict[str, Any], bool]:
 
 
 def is_estimator_score(scorer: Any) -> bool:
-    """Tell whether a scorer is the estimator's own ``score`` method."""
+    """Return whether a scorer is the estimator's own ``score`` method."""
     return isinstance(scorer, _PassthroughScorer)
 
 
 def score_settings() -> dict[str, Any]:
-    """Give the scikit-learn settings that are not at their default and matter."""
+    """Return the scikit-learn settings that are not at their default and matter."""
     config = sklearn.get_config()
     return {
         name: config[name]

@@ -7,7 +7,7 @@ from joblib.parallel import ParallelBackendBase
 
 
 def resolve_n_jobs(n_jobs: int | None) -> int:
-    """Give the number of workers that joblib would use for `n_jobs`."""
+    """Return the number of workers that joblib would use for `n_jobs`."""
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning. Give 1 or more, -1 or None.")
     if n_jobs is None:
@@ -18,7 +18,7 @@ def resolve_n_jobs(n_jobs: int | None) -> int:
 
 
 def thread_limits(backend: ParallelBackendBase, n_workers: int) -> dict[str, str]:
-    """Give joblib's environment variables that keep workers off each other's cores.
+    """Return joblib's environment variables that keep workers off each other's cores.
 
     What the user has set in the environment wins. TensorFlow has variables of its
     own for the same thing.

@@ -22,7 +22,7 @@ __all__ = ["ready_logdir"]
 
 
 def ready_logdir(logdir: str | os.PathLike[str]) -> Path:
-    """Give the absolute path of a directory for TensorBoard's files, and make it.
+    """Return the absolute path of a directory for TensorBoard's files, and make it.
 
     Raises
     ------

@@ -25,7 +25,7 @@ _PREFIX = "events.out.tfevents."
 
 
 def scalars(values: Mapping[str, float], step: int) -> Any:
-    """Give the event of some numbers, by tag."""
+    """Return the event of some numbers, by tag."""
     values_ = [Summary.Value(tag=tag, simple_value=v) for tag, v in values.items()]
     return Event(wall_time=time.time(), step=step, summary=Summary(value=values_))
 

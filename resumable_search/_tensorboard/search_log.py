@@ -66,11 +66,11 @@ class SearchLog:
         self._directory = self._logdir / name
 
     def curves(self, parameters: _Parameters, split: int) -> Path:
-        """Give the directory for the curves of a fold."""
+        """Return the directory for the curves of a fold."""
         return self._of(parameters) / split_name(split)
 
     def refit_curves(self, parameters: _Parameters) -> Path:
-        """Give the directory for the curves of the refit."""
+        """Return the directory for the curves of the refit."""
         return self._of(parameters) / "refit"
 
     def count(
@@ -155,7 +155,7 @@ class SearchLog:
         write_whole(self._directory, [event], str(experiment))
 
     def _type(self, name: str) -> type:
-        """Give the type of a column: values of several types are shown as text."""
+        """Return the type of a column: values of several types are shown as text."""
         types = set(map(type, self._columns.get(name, ())))
         return types.pop() if len(types) == 1 else str
 
@@ -185,7 +185,7 @@ def _hparams_event(tag: str, **content: Any) -> Any:
 
 
 def _plain(value: Any) -> bool | float | str:
-    """Give a value as the page can have it."""
+    """Return a value as the page can have it."""
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, numbers.Real) and math.isfinite(value):
@@ -202,7 +202,7 @@ def _as(column_type: type, value: bool | float | str) -> bool | float | str:
 def _scores(
     results: list[dict[str, Any]],
 ) -> tuple[dict[str, float], list[dict[str, float]]]:
-    """Give the means over the splits, and the scores of each split, by tag."""
+    """Return the means over the splits, and the scores of each split, by tag."""
     splits: list[dict[str, float]] = []
     for result in results:
         scores: dict[str, float] = {}
