@@ -203,7 +203,7 @@ def test_verify_finds_nothing_in_what_searches_write(cli, checkpoint):
     ("statement", "problem"),
     [
         ("UPDATE folds SET test_score = '{'", "fold"),
-        ("UPDATE folds SET test_score = '[1]' WHERE state = 'done'", "where a number"),
+        ("UPDATE folds SET test_score = '[1]'", "expected a number"),
         ("UPDATE folds SET test_score = NULL WHERE state = 'done'", "table 'folds'"),
         ("UPDATE folds SET error = NULL WHERE state = 'failed'", "has no error"),
         ("UPDATE folds SET error = 99 WHERE state = 'failed'", "refers to one of"),
