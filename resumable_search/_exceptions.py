@@ -24,6 +24,7 @@
     UserWarning
       ResumableSearchWarning
         CheckpointLocationWarning     not where the user would look for it
+        CheckpointLogWarning          its -wal file may have been left behind
         CheckpointRestoredWarning     it was deleted while a search ran
         EpochStateWarning             the state of a Keras fit cannot be used
         NothingReusedWarning          a near relative is there, no fold fits
@@ -42,6 +43,7 @@ __all__ = [
     "CheckpointFormatError",
     "CheckpointLocationWarning",
     "CheckpointLockedError",
+    "CheckpointLogWarning",
     "CheckpointRestoredWarning",
     "CheckpointWriteError",
     "DeviceError",
@@ -169,6 +171,10 @@ class ResumableSearchWarning(UserWarning):
 
 class CheckpointLocationWarning(ResumableSearchWarning):
     """The checkpoint is not in the current directory."""
+
+
+class CheckpointLogWarning(ResumableSearchWarning):
+    """The checkpoint is empty: what was in its -wal file may have been left behind."""
 
 
 class CheckpointRestoredWarning(ResumableSearchWarning):

@@ -16,7 +16,7 @@ from ._cli.errors import errors
 from ._cli.listing import list_searches
 from ._cli.results import results
 from ._cli.status import status, watch
-from ._cli.upkeep import prune, verify
+from ._cli.upkeep import copy, prune, verify
 from ._cli.why import why
 from ._exceptions import ResumableSearchError
 from ._texts import inert
@@ -67,6 +67,6 @@ def main() -> None:
 for _command in (
     *(status, watch, dashboard),
     *(results, errors, list_searches, why),
-    *(prune, verify),
+    *(copy, prune, verify),
 ):
     main.add_command(_command)

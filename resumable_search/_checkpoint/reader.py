@@ -26,7 +26,7 @@ from .rows import (
 from .schema import closed_on_failure, prepare_to_read
 from .strangers import beside, check_journal
 
-__all__ = ["CheckpointReader"]
+__all__ = ["CheckpointReader", "connect_to_read"]
 
 # More than anybody can run; a larger number would only fill the memory.
 _MOST_FOLDS = 10_000_000
@@ -72,7 +72,7 @@ class CheckpointReader:
         require_file(path)
         check_journal(path)
         with self._translated():
-            self._db = _connect_to_read(path)
+            self._db = connect_to_read(path)
             with closed_on_failure(self._db):
                 prepare_to_read(self._db, path)
 
@@ -236,7 +236,7 @@ class CheckpointReader:
         return translated(self.path)
 
 
-def _connect_to_read(path: Path) -> sqlite3.Connection:
+def connect_to_read(path: Path) -> sqlite3.Connection:
     address = path.absolute().as_uri()
     try:
         return _connect(f"{address}?mode=ro")

@@ -82,8 +82,10 @@ def copied(db: sqlite3.Connection, path: Path) -> Iterator[Path]:
     copy = path.with_name(f".{path.name}.{os.getpid()}")
     copy.unlink(missing_ok=True)
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    # Nobody else knows it, and a network file system may have no locks.
+    address = f"{copy.absolute().as_uri()}?nolock=1"
     try:
-        with contextlib.closing(sqlite3.connect(copy)) as target:
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as target:
             db.backup(target)
         yield copy
     finally:

@@ -7,16 +7,17 @@ checkpoint of the old format under ``tests/data``.
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .._exceptions import CheckpointFormatError
-from .errors import BUSY_SECONDS, damaged
+from .errors import damaged
+from .log import lacks_log, use_log, warn_of_log
 from .strangers import check_pages, check_schema, lock_down
 
 __all__ = [
     "FORMAT",
+    "check_filled",
     "closed_on_failure",
     "prepare",
     "prepare_to_read",
@@ -284,10 +285,13 @@ def closed_on_failure(db: sqlite3.Connection) -> Iterator[None]:
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Check the format, bring it up to date, and set how SQLite writes."""
+    log_is_missing = lacks_log(path)  # SQLite makes it when it first reads
     is_new = _check(db, path) is None
+    if is_new and log_is_missing:
+        warn_of_log(path)
     if not is_new:
         check_pages(db, path)
-    _use_wal(db)
+    use_log(db)
     # Each commit is synced to the disk before it returns.
     db.execute("PRAGMA synchronous = FULL")
     if is_new:
@@ -297,25 +301,8 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA foreign_keys = ON")
 
 
-def _use_wal(db: sqlite3.Connection) -> None:
-    """Set the mode, however many other processes do so in the same moment.
-
-    SQLite reads before it writes here, and does not wait where two have read.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.01)
-
-
-def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
-    """Check the format of a file that is not going to be written."""
+def check_filled(db: sqlite3.Connection, path: Path) -> int:
+    """Return the format of a file that holds what it may, and is not empty."""
     version = _check(db, path)
     if version is None:
         raise CheckpointFormatError(
@@ -324,6 +311,12 @@ def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
             f"it was killed, without the file {path.name}-wal beside it: copy both. "
             "Otherwise run the search, or give another 'checkpoint'."
         )
+    return version
+
+
+def prepare_to_read(db: sqlite3.Connection, path: Path) -> None:
+    """Check the format of a file that is not going to be written."""
+    version = check_filled(db, path)
     check_pages(db, path)
     if version < FORMAT:
         raise CheckpointFormatError(

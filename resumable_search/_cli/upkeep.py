@@ -1,4 +1,4 @@
-"""Care of a checkpoint: ``prune`` and ``verify``."""
+"""Maintenance of a checkpoint: ``copy``, ``prune`` and ``verify``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,30 @@ if TYPE_CHECKING:
     from .._checkpoint.pruning import Pruning
     from .._records import SearchRecord
 
-__all__ = ["prune", "verify"]
+__all__ = ["copy", "prune", "verify"]
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace TARGET if it is there.")
+def copy(source: Path, target: Path, replace: bool) -> None:
+    """Copy a checkpoint, also while a search runs.
+
+    TARGET is a file or a directory. The copy has everything that was stored before.
+    What a killed search has left in the file SOURCE-wal is in it too, which a plain
+    copy of the file would lack. The files of unfinished fits (save_epochs) are not
+    copied.
+    """
+    from .._checkpoint.copying import copy_checkpoint
+    from .._checkpoint.locations import find_checkpoint
+
+    path = find_checkpoint(source)
+    target = find_checkpoint(target)
+    if target.is_dir():
+        target /= path.name
+    copy_checkpoint(path, target, replace=replace)
+    click.echo(f"Copied {inert(path)} to {inert(target)} ({_bytes(_size(target))}).")
 
 
 @click.command()
