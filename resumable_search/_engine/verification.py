@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from .._exceptions import UnseenDependencyWarning
+from .._keys.bytecode import Code, noted, take_over
 from .._keys.encoding import ATOMS
 from .._keys.library_code import is_library
 from .._keys.trace import (
@@ -54,10 +55,13 @@ class ExpectedCode(NamedTuple):
         What the parent has.
     values_path : str or None
         File with the values that can travel, by place.
+    codes : dict of bytes to Code
+        The code in the trace; see `take_over`.
     """
 
     trace: Trace
     values_path: str | None
+    codes: dict[bytes, Code]
 
 
 #: ``"stale"``: another worker may do.
@@ -103,14 +107,16 @@ def expect(
     known : ExpectedCode or None
         Of what they run besides, to be left out.
     """
-    parts, sources = trace(cloned, whole)
+    with noted() as codes:
+        parts, sources = trace(cloned, whole)
     if known is not None:
         parts = {p: part for p, part in parts.items() if p not in known.trace.parts}
         there = known.trace.sources
         sources = {name: s for name, s in sources.items() if name not in there}
+        codes = {digest: c for digest, c in codes.items() if digest not in known.codes}
     moving = _picklable(movable(parts))
     path = workspace.put(moving) if moving else None
-    return ExpectedCode(Trace(parts, sources), path)
+    return ExpectedCode(Trace(parts, sources), path, codes)
 
 
 def _picklable(values: dict[Place, Any]) -> dict[Place, Any]:
@@ -237,6 +243,7 @@ class Verification:
             If there is something else here.
         """
         parts, sources = code.trace
+        take_over(code.codes)
         new = [place for place in parts if place not in self._expected.parts]
         self._expected.parts.update({place: parts[place] for place in new})
         self._expected.sources.update(sources)

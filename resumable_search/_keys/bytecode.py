@@ -4,12 +4,15 @@ Lines, comments, names of files and the places of constants do not count, nor in
 order the compiler laid the blocks out.
 """
 
+import contextlib
 import dis
+import hashlib
 import itertools
+import marshal
 import sys
 import types
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .control_flow import Node, canonical
@@ -42,6 +45,10 @@ _BODY_NOISE = {
 # their exception tables differ.
 _normalised: dict[int, tuple[types.CodeType, "Code"]] = {}
 _NORMALISED_LIMIT = 4096
+# What another process has normalised, by digest.
+_taken_over: dict[bytes, "Code"] = {}
+# The code that is noted for other processes, by identity.
+_noted: dict[int, tuple[types.CodeType, "Code"]] | None = None
 
 
 class Code(NamedTuple):
@@ -88,8 +95,58 @@ def normalise(code: types.CodeType) -> Code:
     if known is None:
         if len(_normalised) >= _NORMALISED_LIMIT:
             _normalised.clear()
-        known = _normalised[id(code)] = (code, _normalise(as_written(code)))
+        known = _normalised[id(code)] = (code, _taken_or_normalised(code))
+    if _noted is not None:
+        _noted[id(code)] = known
     return known[1]
+
+
+def _taken_or_normalised(code: types.CodeType) -> Code:
+    taken = _taken_over.get(_digest(code) or b"") if _taken_over else None
+    return _normalise(as_written(code)) if taken is None else taken
+
+
+def _digest(code: types.CodeType) -> bytes | None:
+    """Return a digest of all that code consists of, None if it holds what has none."""
+    try:
+        # Later formats also say which objects are shared, which is chance.
+        content = marshal.dumps(code, 2)
+    except ValueError:
+        return None
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[dict[bytes, Code]]:
+    """Note what is normalised in the context.
+
+    Yields
+    ------
+    codes : dict of bytes to Code
+        For `take_over` in another process of the same Python. Filled at the end.
+    """
+    global _noted
+    codes: dict[bytes, Code] = {}
+    _noted = {}
+    try:
+        yield codes
+        for code, normalised in _noted.values():
+            digest = _digest(code)
+            if digest is not None:
+                codes[digest] = normalised
+    finally:
+        _noted = None
+
+
+def take_over(codes: Mapping[bytes, Code]) -> None:
+    """Use what another process of the same Python has normalised.
+
+    To normalise a function takes about a millisecond, which each worker would spend
+    on each function of the user's. Exactly the same code has the same normal form.
+    """
+    if len(_taken_over) + len(codes) > _NORMALISED_LIMIT:
+        _taken_over.clear()
+    _taken_over.update(codes)
 
 
 def _normalise(code: types.CodeType) -> Code:
