@@ -32,6 +32,7 @@ from ._exceptions import (
     WorkerStartError,
 )
 from ._folds import fold_directory
+from ._records import Resumption
 
 # What needs scikit-learn or numpy is imported when it is first used: the command
 # line says its help, and completes words, without them.
@@ -79,6 +80,7 @@ __all__ = [
     "ResumableRandomizedSearchCV",
     "ResumableSearchError",
     "ResumableSearchWarning",
+    "Resumption",
     "SearchInterrupted",
     "SearchProgressDisplay",
     "TimeBudgetError",

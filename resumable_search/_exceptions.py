@@ -209,3 +209,8 @@ class UnseenDependencyWarning(ResumableSearchWarning):
 
 class VersionMixWarning(ResumableSearchWarning):
     """Reused folds were computed with other versions of Python or a library."""
+
+
+# As users import and read them.
+for _name in __all__:
+    globals()[_name].__module__ = __package__

@@ -331,3 +331,6 @@ class Resumption:
             parts.append(f"{self.n_left_out} left out")
         where = "no search" if self.search is None else f"search {self.search}"
         return f"<Resumption: {', '.join(parts)} ({where} in {self.checkpoint})>"
+
+
+Resumption.__module__ = __package__  # as users read it

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import inspect
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import sklearn.model_selection
 
 import resumable_search
 from resumable_search import _exceptions
+from resumable_search._fit.options import OPTION_CONSTRAINTS, SearchOptions
 
 
 def test_all_is_exactly_the_public_names():
@@ -120,5 +122,41 @@ def test_private_names_of_scikit_learn_stay_in_one_folder():
                 names = [*node.module.split("."), *(a.name for a in node.names)]
                 found += [(path.name, n) for n in names if n.startswith("_")]
     # The constraint classes, which subclasses of estimators are documented to use.
-    allowed = {("mixin.py", "_param_validation")}
+    allowed = {("options.py", "_param_validation")}
     assert set(found) <= allowed
+
+
+OURS = set(inspect.signature(resumable_search.ResumableGridSearchCV).parameters) - set(
+    inspect.signature(sklearn.model_selection.GridSearchCV).parameters
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["ResumableGridSearchCV", "ResumableRandomizedSearchCV"]
+)
+def test_each_search_has_the_options_of_the_table(name):
+    """With their defaults, in their order, documented in the same words."""
+    search = getattr(resumable_search, name)
+    parameters = inspect.signature(search).parameters
+    options = [option for option in parameters if option in OURS]
+    assert options == list(OPTION_CONSTRAINTS)
+    for option in options:
+        assert parameters[option].default == getattr(SearchOptions, option)
+        entry = documented(search)[option]
+        assert f"default={parameters[option].default!r}" in entry.replace('"', "'")
+        assert entry == documented(resumable_search.ResumableGridSearchCV)[option]
+
+
+def documented(search):
+    """Return the entries of the docstring's section of parameters by name."""
+    text = (
+        inspect.getdoc(search).partition("Parameters\n")[2].partition("Attributes")[0]
+    )
+    entries = re.split(r"\n(?=\w+ : )", text)
+    return {entry.partition(" : ")[0]: entry.strip() for entry in entries}
+
+
+def test_public_names_show_without_the_module_that_holds_them():
+    """In tracebacks and in the documentation."""
+    for name in [*_exceptions.__all__, "Resumption"]:
+        assert getattr(resumable_search, name).__module__ == "resumable_search"

@@ -32,6 +32,7 @@ from .._sklearn_compat.estimators import (
     scorers_by_name,
 )
 from .declared import data_shape, dependencies
+from .options import OPTION_CONSTRAINTS
 from .versions import version_part, version_table, versions_beside
 
 __all__ = ["NOT_THE_SPACE", "RUN_VARIABLE", "SearchKeys"]
@@ -44,30 +45,16 @@ os.environ.setdefault(RUN_VARIABLE, uuid.uuid4().hex)
 #: Parameters of a search that its folds do not depend on, or that are keyed apart.
 NOT_THE_SPACE = frozenset(
     {
-        "checkpoint",
         "cv",
-        "data_key",
-        "depends_on",
-        "devices",
         "error_score",
         "estimator",
-        "executor",
-        "fold_timeout",
-        "gpu_memory",
-        "grace_period",
-        "max_retries",
-        "mps",
         "n_jobs",
         "pre_dispatch",
         "refit",
-        "resume",
         "return_train_score",
-        "save_epochs",
         "scoring",
-        "tensorboard",
-        "time_budget",
         "verbose",
-        "versions",
+        *OPTION_CONSTRAINTS,
     }
 )
 

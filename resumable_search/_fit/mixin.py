@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import numbers
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +11,6 @@ from typing import Any, Self
 
 from joblib import parallel_config
 from joblib.parallel import FallbackToBackend, get_active_backend
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _folds
@@ -23,23 +20,22 @@ from .._exceptions import (
     TimeBudgetError,
     TimeBudgetWarning,
 )
-from .._executors.opening import EXECUTORS
 from .._folds import RunningFold
 from .._frameworks.hooks import save_epochs
 from .._keras.foreign_wrappers import check_estimator
 from .._keys.fingerprint import imports_noted
 from .._progress.lines import say
-from .._records import Resumption, WorkerSettings
+from .._records import Resumption
 from .._results import no_results, read_results
 from .._sklearn_compat.calls import is_entered_by, is_run_by_library
 from .._sklearn_compat.results import complete_candidates, raise_if_all_failed
 from .._tensorboard import ready_logdir
 from .joblib_backend import CheckpointBackend
+from .options import OPTION_CONSTRAINTS, SearchOptions, worker_settings
 from .random_states import RecordedSplitter, is_unseeded, recorded_state
 from .run import FitRun
 from .session import SearchSession
 from .stopping import StopWatch
-from .versions import CHOICES
 
 __all__ = ["ResumableSearchMixin"]
 
@@ -119,7 +115,7 @@ class _RunningFit:
         self.until_end.push(lambda *raised: _end_refit(search, session, raised))
 
 
-class ResumableSearchMixin:
+class ResumableSearchMixin(SearchOptions):
     """Makes a search of scikit-learn resumable. Comes before it in the bases.
 
     ``fit`` puts a joblib backend under scikit-learn's own ``fit``, which hands each
@@ -128,23 +124,15 @@ class ResumableSearchMixin:
     folds goes around ``_run_search``, whichever class it is of.
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012 - scikit-learn's
-        "checkpoint": [str, os.PathLike, None],
-        "resume": ["boolean"],
-        "data_key": [str, None],
-        "depends_on": [list, tuple, None],
-        "versions": [StrOptions(set(CHOICES))],
-        "executor": [StrOptions(set(EXECUTORS))],
-        "max_retries": [Interval(numbers.Integral, 0, None, closed="left")],
-        "devices": [StrOptions({"auto"}), list, tuple, None],
-        "gpu_memory": [Interval(numbers.Real, 0, 1, closed="right")],
-        "mps": [StrOptions({"off", "auto", "on"})],
-        "save_epochs": [Interval(numbers.Integral, 1, None, closed="left"), None],
-        "fold_timeout": [Interval(numbers.Real, 0, None, closed="neither"), None],
-        "time_budget": [Interval(numbers.Real, 0, None, closed="neither"), None],
-        "grace_period": [Interval(numbers.Real, 0, None, closed="left")],
-        "tensorboard": [str, os.PathLike, None],
-    }
+    _parameter_constraints: dict[str, list[Any]] = OPTION_CONSTRAINTS
+
+    # Of scikit-learn's search, which comes after it in the bases.
+    estimator: Any
+    scoring: Any
+    refit: Any
+    cv: Any
+    verbose: int
+    error_score: Any
 
     _resumption: Resumption
 
@@ -199,22 +187,22 @@ class ResumableSearchMixin:
             If the search is stopped: by Ctrl-C, SIGTERM, a closed terminal, or
             "quit" and Enter. It is a `KeyboardInterrupt` and has the results so far.
         """
-        check_estimator(self.estimator, self.cv)  # type: ignore[attr-defined]
-        metric = _compared_metric(self.refit)  # type: ignore[attr-defined]
+        check_estimator(self.estimator, self.cv)
+        metric = _compared_metric(self.refit)
         session = SearchSession(
             self,
             X,
             y,
-            self.checkpoint,  # type: ignore[attr-defined]
+            self.checkpoint,
             metric,
             is_inner=is_run_by_library(sys._getframe(1)),
         )
-        stop = StopWatch(self.verbose)  # type: ignore[attr-defined]
+        stop = StopWatch(self.verbose)
         run = FitRun(
             session,
-            verbose=self.verbose,  # type: ignore[attr-defined]
+            verbose=self.verbose,
             metric=metric,
-            settings=_settings(self),
+            settings=worker_settings(self),
             stop=stop,
         )
         try:
@@ -275,13 +263,13 @@ class ResumableSearchMixin:
         )
         if not kept:
             raise TimeBudgetError(
-                f"The time budget of {self.time_budget:g} seconds was used up before "  # type: ignore[attr-defined]
+                f"The time budget of {self.time_budget:g} seconds was used up before "
                 f"any of the {len(candidate_params)} candidates had all its folds. "
                 "What is finished is kept. Raise 'time_budget', or call fit again to "
                 "go on."
             )
         if len(kept) < len(candidate_params):
-            raise_if_all_failed(results, self.error_score)  # type: ignore[attr-defined]
+            raise_if_all_failed(results, self.error_score)
         return super()._format_results(kept, n_splits, results, more)  # type: ignore[misc]
 
 
@@ -400,17 +388,3 @@ def _recorded_candidates(search: Any, session: SearchSession) -> Iterator[None]:
 
 def _compared_metric(refit: Any) -> str:
     return refit if isinstance(refit, str) else "score"
-
-
-def _settings(search: Any) -> WorkerSettings:
-    return WorkerSettings(
-        executor=search.executor,
-        devices=search.devices,
-        gpu_memory=search.gpu_memory,
-        mps=search.mps,
-        max_retries=search.max_retries,
-        save_epochs=search.save_epochs,
-        fold_timeout=search.fold_timeout,
-        time_budget=search.time_budget,
-        grace_period=search.grace_period,
-    )

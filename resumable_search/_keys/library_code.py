@@ -147,7 +147,9 @@ def class_name(cls: type) -> bytes:
     if is_library_class(cls):
         package = package_of(cls)
         # Their modules have other names in NumPy 2 and pandas 3, as numpy.bool_ has.
-        module = package if package in ("numpy", "pandas") else cls.__module__
+        # Private modules of this package may be renamed at any time.
+        is_moving = package in ("numpy", "pandas") or f"{_PACKAGE}._" in cls.__module__
+        module = package if is_moving else cls.__module__
         bool_ = (module, cls.__qualname__) == ("numpy", "bool")
         return named(b"library", module, "bool_" if bool_ else cls.__qualname__)
     return named(b"user", None, cls.__qualname__.rpartition(".")[2])

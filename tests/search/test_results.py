@@ -114,14 +114,6 @@ class ResumableHalvingGridSearchCV(ResumableSearchMixin, HalvingGridSearchCV):
 
     def __init__(self, estimator, param_grid, *, cv=5, random_state=None):
         super().__init__(estimator, param_grid, cv=cv, random_state=random_state)
-        self.checkpoint = None
-        self.executor, self.max_retries = "local", 1
-        self.devices, self.gpu_memory, self.mps = None, 0.9, "off"
-        self.executor = "local"
-        self.save_epochs = self.fold_timeout = self.time_budget = None
-        self.grace_period, self.tensorboard = 0, None
-        self.resume, self.data_key = True, None
-        self.depends_on, self.versions = None, "minor"
 
 
 def test_each_round_of_successive_halving_has_its_own_splits(iris):
