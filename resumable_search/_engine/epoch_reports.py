@@ -7,9 +7,9 @@ they are wanted, get all.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from .._records import EpochEvent
+from .messages import EpochEnded
 
 __all__ = ["watchers"]
 
@@ -18,7 +18,7 @@ SHORTEST_PAUSE = 0.1
 
 
 def watchers(
-    offer: Callable[..., None], task_id: int, curves: str | None
+    offer: Callable[[EpochEnded], None], task_id: int, curves: str | None
 ) -> list[Callable[[EpochEvent], None]]:
     """Return what is to be called after each epoch of a fold.
 
@@ -40,21 +40,16 @@ def watchers(
     return found
 
 
-def _reporter(offer: Callable[..., Any], task_id: int) -> Callable[[EpochEvent], None]:
+def _reporter(
+    offer: Callable[[EpochEnded], None], task_id: int
+) -> Callable[[EpochEvent], None]:
     last = -SHORTEST_PAUSE
 
     def report(event: EpochEvent) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < SHORTEST_PAUSE:
-            return
-        last = now
-        content = {
-            "fit": event.fit,
-            "epoch": event.epoch,
-            "n_epochs": event.n_epochs,
-            "logs": event.logs,
-        }
-        offer("event", task_id, content)
+        if now - last >= SHORTEST_PAUSE:
+            last = now
+            offer(EpochEnded(task_id, event))
 
     return report

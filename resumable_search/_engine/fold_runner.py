@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cloudpickle
 
@@ -22,35 +22,23 @@ from . import epoch_reports as _epoch_reports
 from .aftermath import changes_put_back
 from .contexts import Context
 from .fold_settings import FoldSettings
+from .messages import (
+    DeviceTrouble,
+    EpochEnded,
+    Exited,
+    FoldAnswer,
+    OtherCode,
+    Raised,
+    Scored,
+)
 from .pickling import forget_classes, loads
 from .shipping import load
 from .verification import ImportedFiles, OtherCodeError, Verification
 
-__all__ = ["Answer", "FoldRunner", "pickled", "surroundings", "text_of"]
+__all__ = ["FoldRunner", "pickled", "surroundings"]
 
 #: Packages whose versions are noted beside a score, if the fold imported them.
 _VERSIONED = ("sklearn", "numpy", "scipy", "keras", "tensorflow", "torch", "jax")
-
-
-class Answer(NamedTuple):
-    """What came of a fold.
-
-    Attributes
-    ----------
-    kind : str
-        - "done": it has a result; the content is this, the failure of the fit or of a
-          scorer (text or None), warnings, whether the filters decided about one, and
-          versions;
-        - "error": it has raised; the exception and warnings;
-        - "exited": it called ``sys.exit``; the code and the traceback, as text;
-        - "differs" or "stale": it would run other code than was keyed (another
-          process may not, if stale); what differs, as text.
-    content : object
-        What the kind says.
-    """
-
-    kind: str
-    content: Any
 
 
 class FoldRunner:
@@ -61,10 +49,12 @@ class FoldRunner:
     settings : FoldSettings
         What each fold begins with in this process.
     offer : callable
-        Takes reports of epochs: ``"event"``, the number of the task, a dict.
+        Takes reports of epochs.
     """
 
-    def __init__(self, settings: FoldSettings, offer: Callable[..., None]) -> None:
+    def __init__(
+        self, settings: FoldSettings, offer: Callable[[EpochEnded], None]
+    ) -> None:
         self._offer = offer
         self._settings = settings
         self._context: Context | None = None
@@ -72,7 +62,7 @@ class FoldRunner:
         self._verification = Verification(self._files, is_new=True)
         self._has_run = False
 
-    def run(self, task: FoldTask) -> Answer:
+    def run(self, task: FoldTask) -> FoldAnswer:
         """Run a fold."""
         caught: list[WorkerWarning] = []
         try:
@@ -98,14 +88,25 @@ class FoldRunner:
                     )
                 self._verification.end_fold()
         except OtherCodeError as exc:
-            return Answer(exc.verdict, exc.text)
+            return OtherCode(text=exc.text, is_stale=exc.verdict == "stale")
         except SystemExit as exc:
-            return Answer("exited", (repr(exc.code), text_of(exc)))
+            return Exited(code=repr(exc.code), text=_text_of(exc))
         except Exception as exc:
-            return Answer("error", (exc, tuple(caught)))
+            text = _text_of(exc)
+            return Raised(
+                error=exc,
+                text=text,
+                warnings=tuple(caught),
+                trouble=DeviceTrouble.in_text(text),
+            )
         failure = result["fit_error"] or _scoring_error(failed, caught)
-        return Answer(
-            "done", (result, failure, tuple(caught), bool(asked), _versions())
+        return Scored(
+            result=result,
+            failure=failure,
+            warnings=tuple(caught),
+            warned=bool(asked),
+            versions=_versions(),
+            trouble=DeviceTrouble.in_text(failure),
         )
 
     def put_back(self) -> None:
@@ -209,7 +210,7 @@ def pickled(value: Any) -> bytes:
         return bytes(cloudpickle.dumps(value, protocol=5))
 
 
-def text_of(exc: BaseException) -> str:
+def _text_of(exc: BaseException) -> str:
     """Return an exception with its traceback, as Python prints it."""
     return "".join(traceback.format_exception(exc))
 

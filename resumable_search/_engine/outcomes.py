@@ -5,16 +5,17 @@ from typing import Any
 
 from .._exceptions import FoldTimeoutError, WorkerDiedError, WorkerError
 from .._records import FoldOutcome
+from .messages import Exited, OtherCode, Raised, Scored, SentError
 from .slots import Attempt, Slot
 
 __all__ = [
     "cancelled",
+    "contents",
     "died",
     "differs",
     "exit_message",
     "exited",
     "finished",
-    "raised",
     "timed_out",
 ]
 
@@ -33,30 +34,23 @@ def _outcome(slot: Slot, attempt: Attempt, **content: Any) -> FoldOutcome:
 
 
 def finished(
-    slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
+    slot: Slot, attempt: Attempt, answer: Scored | Raised, out_of_memory: str | None
 ) -> FoldOutcome:
-    """Return the result of a fold, which may be that its fit or a scorer failed."""
-    result, failure, warnings, warned, versions = content
-    return _outcome(
-        slot,
-        attempt,
-        result=result,
-        failure=failure,
-        out_of_memory=out_of_memory,
-        warnings=warnings,
-        warned=warned,
-        versions=versions,
-    )
+    """Return the result of a fold, or what it raised."""
+    return _outcome(slot, attempt, **contents(answer), out_of_memory=out_of_memory)
 
 
-def raised(
-    slot: Slot, attempt: Attempt, content: tuple[Any, ...], out_of_memory: str | None
-) -> FoldOutcome:
-    """Return what a fold raised with ``error_score="raise"``."""
-    error, warnings = _unpickled_error(*content)
-    return _outcome(
-        slot, attempt, error=error, out_of_memory=out_of_memory, warnings=warnings
-    )
+def contents(answer: Scored | Raised) -> dict[str, Any]:
+    """Return the fields of an outcome that come from the fold itself."""
+    if isinstance(answer, Raised):
+        return {"error": _received(answer), "warnings": answer.warnings}
+    return {
+        "result": answer.result,  # which may be that its fit or a scorer failed
+        "failure": answer.failure,
+        "warnings": answer.warnings,
+        "warned": answer.warned,
+        "versions": answer.versions,
+    }
 
 
 def cancelled(attempt: Attempt) -> FoldOutcome:
@@ -75,17 +69,17 @@ def died(slot: Slot, attempt: Attempt, ending: str) -> FoldOutcome:
     return _outcome(slot, attempt, error=WorkerDiedError(text), died=text)
 
 
-def exited(slot: Slot, attempt: Attempt, code: str, text: str) -> FoldOutcome:
+def exited(slot: Slot, attempt: Attempt, answer: Exited) -> FoldOutcome:
     """Say that a fold wanted its process to end."""
-    message = exit_message(code, text)
+    message = exit_message(answer)
     return _outcome(slot, attempt, error=WorkerDiedError(message), died=message)
 
 
-def exit_message(code: str, text: str) -> str:
+def exit_message(answer: Exited) -> str:
     """Return what is said of a fold that called ``sys.exit``."""
     return (
-        f"The fold called sys.exit({code}). An estimator or scorer that cannot go on "
-        f"has to raise an exception instead.\n\n{text}"
+        f"The fold called sys.exit({answer.code}). An estimator or scorer that cannot "
+        f"go on has to raise an exception instead.\n\n{answer.text}"
     )
 
 
@@ -100,18 +94,18 @@ def timed_out(slot: Slot, attempt: Attempt, seconds: float) -> FoldOutcome:
     return _outcome(slot, attempt, error=FoldTimeoutError(message), died=message)
 
 
-def differs(slot: Slot, attempt: Attempt, text: str) -> FoldOutcome:
+def differs(slot: Slot, attempt: Attempt, answer: OtherCode) -> FoldOutcome:
     """Say that a worker would run other code than its parent has keyed."""
     return _outcome(
         slot,
         attempt,
         error=WorkerError(
             "A worker, which imports your modules from their files, would run other "
-            f"code than this process has: {text}. Its score would be stored as that "
-            "of the code here, so the fold was not stored; nothing that is already "
-            "computed is lost. Likely cause: the file has changed since this process "
-            "imported it, or the script has set what a worker cannot be sent. Start "
-            "the script again, or reload the module in a notebook, and call fit "
+            f"code than this process has: {answer.text}. Its score would be stored as "
+            "that of the code here, so the fold was not stored; nothing that is "
+            "already computed is lost. Likely cause: the file has changed since this "
+            "process imported it, or the script has set what a worker cannot be sent. "
+            "Start the script again, or reload the module in a notebook, and call fit "
             "again. Hand over what the script sets as a parameter of the estimator."
         ),
     )
@@ -128,16 +122,17 @@ class _RemoteTraceback(Exception):  # noqa: N818 - shown, never raised
         return f'\n"""\n{self.text}"""'
 
 
-def _unpickled_error(
-    pickled: bytes, description: str, text: str, warnings: tuple[Any, ...]
-) -> tuple[BaseException, tuple[Any, ...]]:
-    """Return the exception that a worker has sent, and its warnings."""
+def _received(answer: Raised) -> BaseException:
+    """Return the exception of a fold, as it is or as a worker has sent it."""
+    if not isinstance(answer.error, SentError):
+        return answer.error
     error: BaseException
     try:
-        error = pickle.loads(pickled)  # noqa: S301 - our worker
+        error = pickle.loads(answer.error.pickled)  # noqa: S301 - our worker
     except Exception:
         error = WorkerError(
-            f"A fold raised an exception that could not be sent: {description}"
+            "A fold raised an exception that could not be sent: "
+            f"{answer.error.description}"
         )
-    error.__cause__ = _RemoteTraceback(text)
-    return error, warnings
+    error.__cause__ = _RemoteTraceback(answer.text)
+    return error

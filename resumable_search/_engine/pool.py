@@ -42,13 +42,27 @@ from multiprocessing.connection import wait as wait_for_any
 from typing import Any
 
 from .._exceptions import WorkerError
-from .._frameworks.hooks import is_out_of_memory
 from .._gpu.devices import Device, SlotPlan
-from .._gpu.mps import MpsDaemon, is_shared_fault
+from .._gpu.mps import MpsDaemon
 from .._records import FoldOutcome, FoldTask, RunningTask
 from . import outcomes as _outcomes
 from .deaths import Deaths
 from .layout import lay_out
+from .messages import (
+    Answered,
+    Began,
+    DeviceTrouble,
+    EpochEnded,
+    Exited,
+    FoldAnswer,
+    FromWorker,
+    IsWarm,
+    Leaves,
+    OtherCode,
+    Raised,
+    Recalled,
+    Scored,
+)
 from .process import WorkerProcess, renew
 from .slots import Attempt, SharedDevice, Slot
 from .starts import START_SECONDS, Starts
@@ -284,67 +298,64 @@ class WorkerPool:
         messages = process.receive()
         # What a fold printed comes out before the fold counts as done.
         process.relay_output()
-        for message in messages:
-            kind, *content = pickle.loads(message)  # noqa: S301 - our worker
+        for content in messages:
+            message: FromWorker = pickle.loads(content)  # noqa: S301 - our worker
             if slot.is_successor(process):
-                slot.successor_is_warm |= kind == "warm"
+                slot.successor_is_warm |= isinstance(message, IsWarm)
             elif process is slot.process:  # and not one that was just ended
-                self._handle(slot, kind, *content)
+                self._handle(slot, message)
 
-    def _handle(self, slot: Slot, kind: str, *content: Any) -> None:
-        if kind in ("hello", "warm"):
-            self._starts.forget()
-            slot.note_begin()
-        elif kind == "bye":
-            slot.says_bye = True
-        elif kind == "event":
-            slot.note_event(*content)
-        elif kind == "recalled":
-            self._put_back(slot.take_back(set(content[0])))
-        else:
-            task_id, answer, status = content
-            if not slot.runs(task_id):
-                assert slot.process is not None
-                slot.process.give_up("answered for a fold that it did not have")
-                self._lose(slot, slot.process)
-                return
-            attempt = slot.take_finished()
-            attempt.started = status["started"]
-            slot.note(status, more_to_come=bool(self._queue))
-            self._answer(slot, attempt, kind, pickle.loads(answer))  # noqa: S301
+    def _handle(self, slot: Slot, message: FromWorker) -> None:
+        match message:
+            case Began() | IsWarm():
+                self._starts.forget()
+                slot.note_begin()
+            case Leaves():
+                slot.says_bye = True
+            case EpochEnded(task_id, event):
+                slot.note_epoch(task_id, event)
+            case Recalled(task_ids):
+                self._put_back(slot.take_back(task_ids))
+            case Answered():
+                self._take(slot, message)
 
-    def _answer(self, slot: Slot, attempt: Attempt, kind: str, content: Any) -> None:
+    def _take(self, slot: Slot, message: Answered) -> None:
+        if not slot.runs(message.task_id):
+            assert slot.process is not None
+            slot.process.give_up("answered for a fold that it did not have")
+            self._lose(slot, slot.process)
+            return
+        attempt = slot.take_finished()
+        attempt.started = message.status.started
+        slot.note(message.status, more_to_come=bool(self._queue))
         self._deaths.forget()
-        if kind == "done":
-            result, failure, *_ = content
-            seconds = result["fit_time"] + result["score_time"]
+        answer: FoldAnswer = pickle.loads(message.answer)  # noqa: S301 - our worker
+        match answer:
+            case OtherCode(is_stale=True):
+                # The worker ends; a new one imports everything anew.
+                renew()
+                self._requeue(slot, attempt)
+            case OtherCode():
+                self._finished.append(_outcomes.differs(slot, attempt, answer))
+            case Exited():
+                self._finished.append(_outcomes.exited(slot, attempt, answer))
+            case Scored() | Raised():
+                self._note_seconds(answer)
+                self._finish(slot, attempt, answer)
+
+    def _note_seconds(self, answer: Scored | Raised) -> None:
+        if isinstance(answer, Scored):
+            seconds = answer.result["fit_time"] + answer.result["score_time"]
             known = self._fold_seconds
             self._fold_seconds = seconds if known is None else (known + seconds) / 2
-            if self._goes_on_alone(slot, attempt, failure or ""):
-                return
-            memory = self._exhausted(slot, failure or "")
-            outcome = _outcomes.finished(slot, attempt, content, memory)
-        elif kind == "error":
-            if self._goes_on_alone(slot, attempt, content[2]):
-                return
-            memory = self._exhausted(slot, content[2])
-            outcome = _outcomes.raised(slot, attempt, content, memory)
-        elif kind == "exited":
-            self._finished.append(_outcomes.exited(slot, attempt, *content))
-            return
-        elif kind == "differs":
-            self._finished.append(_outcomes.differs(slot, attempt, content))
-            return
-        else:  # "stale": the worker ends, a new one imports everything anew
-            renew()
-            self._requeue(slot, attempt)
-            return
-        self._finished.append(outcome)
-        self._end_if_broken(slot, content[1] if kind == "done" else content[2])
 
-    def _end_if_broken(self, slot: Slot, failure: str | None) -> None:
-        """End a worker whose CUDA context a fold has left of no use to the next."""
-        if is_shared_fault(failure or ""):
+    def _finish(self, slot: Slot, attempt: Attempt, answer: Scored | Raised) -> None:
+        """Take a fold for finished, unless it is to go on alone on its GPU."""
+        if self._goes_on_alone(slot, attempt, answer.trouble):
+            return
+        memory = self._exhausted(slot, answer.trouble)
+        self._finished.append(_outcomes.finished(slot, attempt, answer, memory))
+        if answer.trouble.fault:  # its context is of no use to the next fold
             waiting = list(slot.given)
             slot.end()
             self._put_back(waiting)
@@ -384,12 +395,14 @@ class WorkerPool:
     # ------------------------------------------------------------------
     # Memory of GPUs
 
-    def _goes_on_alone(self, slot: Slot, attempt: Attempt, failure: str) -> bool:
+    def _goes_on_alone(
+        self, slot: Slot, attempt: Attempt, trouble: DeviceTrouble
+    ) -> bool:
         """Give a fold the GPU for itself if it failed for what others took of it."""
         shared = self._sharing(slot)
         if shared is None or slot is shared.alone:
             return False
-        if shared.daemon is not None and is_shared_fault(failure):
+        if shared.daemon is not None and trouble.fault:
             for other in shared.slots:
                 # Each of them is hit, and which one is to blame cannot be told.
                 given = list(other.given)
@@ -397,7 +410,7 @@ class WorkerPool:
                 for hit in given[:1]:
                     self._keep_for(shared, hit)
                 self._put_back(given[1:])
-        elif is_out_of_memory(failure):
+        elif trouble.out_of_memory:
             waiting = list(slot.given)
             slot.end()  # what it holds, and what it has torn
             self._put_back(waiting)
@@ -406,8 +419,8 @@ class WorkerPool:
         self._keep_for(shared, attempt)
         return True
 
-    def _exhausted(self, slot: Slot, failure: str) -> str | None:
-        if not (self._is_alone(slot) and is_out_of_memory(failure)):
+    def _exhausted(self, slot: Slot, trouble: DeviceTrouble) -> str | None:
+        if not (self._is_alone(slot) and trouble.out_of_memory):
             return None
         device, plan = slot.plan.device, slot.plan
         assert device is not None

@@ -24,6 +24,7 @@ from typing import Any, Protocol, TextIO
 from . import forkserver as _forkserver
 from . import guard as _guard
 from .frames import FrameReader
+from .messages import ToWorker
 
 __all__ = ["WorkerProcess", "renew", "start", "worker_command"]
 
@@ -215,7 +216,7 @@ class WorkerProcess:
             sources.append(self._child.end_fd)
         return sources
 
-    def send(self, *message: Any) -> None:
+    def send(self, message: ToWorker) -> None:
         """Send a message; if the child is gone, `has_ended` will tell."""
         with contextlib.suppress(OSError):
             self._connection.send_bytes(pickle.dumps(message, protocol=5))

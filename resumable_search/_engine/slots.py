@@ -10,15 +10,15 @@ import contextlib
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from .._exceptions import ResumableSearchWarning
 from .._gpu.devices import SlotPlan
 from .._gpu.mps import MpsDaemon
-from .._records import FoldTask, RunningTask
+from .._records import EpochEvent, FoldTask, RunningTask
 from . import process as _process
+from .messages import Recall, RunFold, Warm, WorkerStatus
 from .process import WorkerProcess
 
 __all__ = ["Attempt", "SharedDevice", "Slot"]
@@ -138,7 +138,7 @@ class Slot:
         self.given.append(attempt)
         if len(self.given) == 1:
             self.note_begin()
-        self.process.send("fold", attempt.task.task_id, attempt.task)
+        self.process.send(RunFold(attempt.task))
 
     def note_begin(self) -> None:
         """Note that the first task begins now, if there is one and a worker for it."""
@@ -184,9 +184,9 @@ class Slot:
         """Ask the worker to give back what it has not begun."""
         if self.process is not None and len(self.given) > 1 and not self.recalled:
             self.recalled = True
-            self.process.send("recall")
+            self.process.send(Recall())
 
-    def take_back(self, task_ids: set[int]) -> list[Attempt]:
+    def take_back(self, task_ids: Collection[int]) -> list[Attempt]:
         """Take back what the worker says it has not begun."""
         returned = [a for a in self.given if a.task.task_id in task_ids]
         kept = [a for a in self.given if a.task.task_id not in task_ids]
@@ -194,29 +194,29 @@ class Slot:
         self.recalled = False
         return returned
 
-    def note_event(self, task_id: int, event: Mapping[str, Any]) -> None:
+    def note_epoch(self, task_id: int, event: EpochEvent) -> None:
         """Take note of how far the fold is that the worker runs."""
         if self.runs(task_id):
-            self.given[0].note_epoch(event["epoch"], event["n_epochs"])
+            self.given[0].note_epoch(event.epoch, event.n_epochs)
 
     # ------------------------------------------------------------------
     # Succession
 
-    def note(self, status: Mapping[str, Any], more_to_come: bool) -> None:
+    def note(self, status: WorkerStatus, more_to_come: bool) -> None:
         """Take note of how the worker is after a fold."""
-        self.holds_gpu = status["holds_gpu"]
+        self.holds_gpu = status.holds_gpu
         self._n_folds += 1
-        private = status["private_bytes"]
+        private = status.private_bytes
         if private is not None and self._first_private is None:
             self._first_private = private
         if more_to_come and self._successor is None and self._is_worn(status):
-            self._start_successor(status["frameworks"])
+            self._start_successor(status.frameworks)
         self._check_attached()
 
-    def _is_worn(self, status: Mapping[str, Any]) -> bool:
-        if "tensorflow" in status["frameworks"] and self._n_folds >= FOLDS_PER_WORKER:
+    def _is_worn(self, status: WorkerStatus) -> bool:
+        if "tensorflow" in status.frameworks and self._n_folds >= FOLDS_PER_WORKER:
             return True
-        private, first = status["private_bytes"], self._first_private
+        private, first = status.private_bytes, self._first_private
         has_grown = private is not None and private - (first or 0) > MOST_GROWTH
         return has_grown and self._n_folds >= LEAST_FOLDS
 
@@ -228,7 +228,7 @@ class Slot:
         except OSError:  # no memory for another process, say: the worker goes on
             self._failed_successors += 1
             return
-        self._successor.send("warm", frameworks)
+        self._successor.send(Warm(frameworks))
 
     def is_successor(self, process: WorkerProcess) -> bool:
         """Return whether a process waits for the place of the worker."""

@@ -3,13 +3,13 @@
 ::
 
     parent                                  child
-      |  ("fold", id, FoldTask)                reader thread -> inbox
+      |  RunFold                               reader thread -> inbox
       |------------------------------------->        |
-      |  ("recall",)                                 v
+      |  Recall                                      v
       |------------------------------------->  main thread: run the fold
-      |  ("event", id, {"epoch": ..., ...})          |
+      |  EpochEnded                                  |
       |<---------------------------------------------+
-      |  ("done" | "error" | ..., id, bytes, status) |
+      |  Answered                                    |
       |<---------------------------------------------+
 
 The reader thread takes tasks off the pipe while a fold runs, so the parent never
@@ -23,6 +23,7 @@ are pipes to the parent.
 
 import collections
 import contextlib
+import dataclasses
 import os
 import pickle
 import select
@@ -30,7 +31,6 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
-from typing import Any
 
 import cloudpickle
 from joblib import parallel_config
@@ -39,10 +39,27 @@ from joblib.parallel import ThreadingBackend
 from .._frameworks import hooks as _frameworks
 from .._frameworks import seeds as _seeds
 from .._gpu.devices import holds_gpu
-from .fold_runner import Answer, FoldRunner, pickled, text_of
+from .fold_runner import FoldRunner, pickled
 from .fold_settings import FoldSettings
 from .frames import write_frame
 from .lifeline import set_name
+from .messages import (
+    Answered,
+    Began,
+    FoldAnswer,
+    FromWorker,
+    IsWarm,
+    Leaves,
+    OtherCode,
+    Raised,
+    Recall,
+    Recalled,
+    RunFold,
+    SentError,
+    ToWorker,
+    Warm,
+    WorkerStatus,
+)
 
 #: Seconds without a task after which a worker ends, as joblib's workers do.
 IDLE_SECONDS = 300.0
@@ -53,40 +70,42 @@ class _Inbox:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._tasks: collections.deque[tuple[Any, ...]] = collections.deque()
+        self._tasks: collections.deque[RunFold | Warm] = collections.deque()
         self._changed = threading.Condition()
         self._send_lock = threading.Lock()
         self._closed = False
 
-    def send(self, *message: Any) -> None:
+    def send(self, message: FromWorker) -> None:
         with self._send_lock:
             write_frame(self._connection.fileno(), pickle.dumps(message, protocol=5))
 
-    def offer(self, *message: Any) -> None:
+    def offer(self, message: FromWorker) -> None:
         """Send what may be lost, unless the parent is behind with reading."""
         poll = select.poll()
         poll.register(self._connection.fileno(), select.POLLOUT)
         if poll.poll(0):
-            self.send(*message)
+            self.send(message)
 
     def read_forever(self) -> None:
         """Move tasks from the pipe to the inbox, until the parent is gone."""
         while True:
             try:
-                message = pickle.loads(self._connection.recv_bytes())  # noqa: S301
+                message: ToWorker = pickle.loads(  # noqa: S301 - our parent
+                    self._connection.recv_bytes()
+                )
             except (EOFError, OSError):
                 # The parent closed the pipe or died. Nobody waits for the fold.
                 os._exit(0)
             with self._changed:
-                if message[0] == "recall":
-                    recalled = [task[1] for task in self._tasks]
+                if isinstance(message, Recall):
+                    folds = [m for m in self._tasks if isinstance(m, RunFold)]
                     self._tasks.clear()
-                    self.send("recalled", recalled)
+                    self.send(Recalled(frozenset(f.task.task_id for f in folds)))
                 else:
                     self._tasks.append(message)
                     self._changed.notify()
 
-    def next(self, timeout: float) -> tuple[Any, ...] | None:
+    def next(self, timeout: float) -> RunFold | Warm | None:
         """Return the next task, or None after `timeout` seconds without one."""
         with self._changed:
             # A task that came may have been recalled again before this wakes up.
@@ -94,17 +113,17 @@ class _Inbox:
             return self._tasks.popleft() if self._tasks else None
 
 
-def _packed(answer: Answer) -> bytes:
-    if answer.kind != "error":
-        return pickled(answer.content)
-    exc, caught = answer.content
-    description = f"{type(exc).__module__}.{type(exc).__qualname__}: {exc}"
-    try:
-        error = bytes(cloudpickle.dumps(exc, protocol=5))
-        pickle.loads(error)  # noqa: S301 - some can be written and not read
-    except Exception:
-        error = b""
-    return pickled((error, description, text_of(exc), caught))
+def _packed(answer: FoldAnswer) -> bytes:
+    if isinstance(answer, Raised):
+        exc = answer.error
+        description = f"{type(exc).__module__}.{type(exc).__qualname__}: {exc}"
+        try:
+            error = bytes(cloudpickle.dumps(exc, protocol=5))
+            pickle.loads(error)  # noqa: S301 - some can be written and not read
+        except Exception:
+            error = b""
+        answer = dataclasses.replace(answer, error=SentError(error, description))
+    return pickled(answer)
 
 
 def main(connection_fd: int) -> None:
@@ -122,39 +141,43 @@ def main(connection_fd: int) -> None:
     settings = FoldSettings()
     settings.follow()
     runner = FoldRunner(settings, inbox.offer)
-    inbox.send("hello")
+    inbox.send(Began())
     pid = os.getpid()
     # Parallel estimators get threads in here, as they do in joblib's own workers.
     with parallel_config(backend=ThreadingBackend(nesting_level=1), n_jobs=None):
-        while (task := inbox.next(IDLE_SECONDS)) is not None:
-            if task[0] == "warm":
-                _frameworks.warm(task[1])
-                inbox.send("warm")
+        while (message := inbox.next(IDLE_SECONDS)) is not None:
+            if isinstance(message, Warm):
+                _frameworks.warm(message.frameworks)
+                inbox.send(IsWarm())
                 continue
             started = time.time()
-            answer = runner.run(task[2])
+            answer = runner.run(message.task)
             content = _packed(answer)
             if os.getpid() != pid:
                 os._exit(1)  # a child that the fold forked, and that should have ended
             _flush_output()
-            kind = answer.kind
+            is_stale = isinstance(answer, OtherCode) and answer.is_stale
             del answer  # an exception holds what its fold has held
-            inbox.send(kind, task[1], content, _status(started))
-            if kind == "stale":
+            inbox.send(
+                Answered(
+                    task_id=message.task.task_id,
+                    answer=content,
+                    status=_status(started),
+                )
+            )
+            if is_stale:
                 break
             _frameworks.clear()
-    inbox.send("bye")
+    inbox.send(Leaves())
 
 
-def _status(started: float) -> dict[str, Any]:
-    """Tell what the parent needs to know of this process after each fold."""
-    frameworks = _frameworks.imported()
-    return {
-        "started": started,
-        "holds_gpu": holds_gpu(),
-        "frameworks": frameworks,
-        "private_bytes": _frameworks.private_bytes(),
-    }
+def _status(started: float) -> WorkerStatus:
+    return WorkerStatus(
+        started=started,
+        holds_gpu=holds_gpu(),
+        frameworks=_frameworks.imported(),
+        private_bytes=_frameworks.private_bytes(),
+    )
 
 
 def _flush_output() -> None:

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .. import _settings
-from .._engine.fold_runner import Answer, FoldRunner
+from .._engine.fold_runner import FoldRunner
 from .._engine.fold_settings import FoldSettings
-from .._engine.outcomes import exit_message
+from .._engine.messages import Exited, FoldAnswer, Raised, Scored
+from .._engine.outcomes import contents, exit_message
 from .._engine.pickling import definitions_put_back
 from .._exceptions import WorkerDiedError, WorkerError
 from .._frameworks import hooks as _frameworks
@@ -101,29 +102,19 @@ def _put_back() -> Iterator[None]:
         _settings.put_back(settings)
 
 
-def _outcome(answer: Answer, **where: Any) -> FoldOutcome:
-    kind, content = answer
-    if kind == "done":
-        result, failure, warnings, warned, versions = content
-        _make_the_scripts(*(warning.message for warning in warnings))
-        return FoldOutcome(
-            result=result,
-            failure=failure,
-            warnings=warnings,
-            warned=warned,
-            versions=versions,
-            **where,
-        )
-    if kind == "error":
-        error, warnings = content
-        _make_the_scripts(error, *(warning.message for warning in warnings))
-        return FoldOutcome(error=error, warnings=warnings, **where)
-    if kind == "exited":
-        message = exit_message(*content)
+def _outcome(answer: FoldAnswer, **where: Any) -> FoldOutcome:
+    if isinstance(answer, Scored | Raised):
+        found = contents(answer)
+        _make_the_scripts(*(warning.message for warning in answer.warnings))
+        if "error" in found:
+            _make_the_scripts(found["error"])
+        return FoldOutcome(**found, **where)
+    if isinstance(answer, Exited):
+        message = exit_message(answer)
         return FoldOutcome(error=WorkerDiedError(message), died=message, **where)
     return FoldOutcome(
         error=WorkerError(
-            f"A fold would run other code than the search began with: {content}. "
+            f"A fold would run other code than the search began with: {answer.text}. "
             "An earlier fold has changed it, and it cannot be put back in this "
             "process. Its score would depend on which folds ran before, so the fold "
             "was not stored; nothing that is already computed is lost. Use "
@@ -143,5 +134,5 @@ def _make_the_scripts(*raised: BaseException) -> None:
                 one.__class__ = own
 
 
-def _ignore(*_message: object) -> None:
+def _ignore(_message: object) -> None:
     """Report no epoch: what shows them waits for the fold."""

@@ -1,6 +1,7 @@
 """Workers under MPS: real workers, a fake machine with a GPU and a fake daemon."""
 
 import contextlib
+import dataclasses
 import os
 import socket
 import warnings
@@ -32,7 +33,7 @@ def uses_gpu(monkeypatch):
     note = _slots.Slot.note
 
     def noted(slot, status, more_to_come):
-        note(slot, {**status, "holds_gpu": True}, more_to_come)
+        note(slot, dataclasses.replace(status, holds_gpu=True), more_to_come)
 
     monkeypatch.setattr(_slots.Slot, "note", noted)
 

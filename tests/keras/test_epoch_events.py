@@ -10,6 +10,7 @@ import pytest
 from resumable_search import _folds
 from resumable_search._engine import epoch_reports
 from resumable_search._engine.frames import FrameReader
+from resumable_search._engine.messages import EpochEnded, Leaves
 from resumable_search._engine.worker import _Inbox
 from resumable_search._folds import RunningFold
 from resumable_search._frameworks import hooks
@@ -187,12 +188,11 @@ def test_the_parent_is_not_told_more_often_than_it_can_show(monkeypatch, pause, 
     """Epochs that follow each other within the pause are left out."""
     monkeypatch.setattr(epoch_reports, "SHORTEST_PAUSE", pause)
     sent = []
-    (report,) = epoch_reports.watchers(lambda *message: sent.append(message), 4, None)
+    (report,) = epoch_reports.watchers(sent.append, 4, None)
     for _ in range(50):
         report(EVENT)
     assert len(sent) == n_sent
-    logs = {"loss": 0.5}
-    assert sent[0] == ("event", 4, {"fit": 0, "epoch": 1, "n_epochs": 9, "logs": logs})
+    assert sent[0] == EpochEnded(4, EVENT)
 
 
 def test_a_fit_does_not_wait_for_a_parent_that_does_not_read():
@@ -201,10 +201,10 @@ def test_a_fit_does_not_wait_for_a_parent_that_does_not_read():
     with parent, child:
         inbox = _Inbox(child)
         for _ in range(20_000):
-            inbox.offer("event", 0, {"logs": "x" * 100})
+            inbox.offer(EpochEnded(0, EVENT))
         reader = FrameReader(parent.fileno())
         kept, _ = reader.take()
         assert 0 < len(kept) < 20_000
-        inbox.send("done")
-        assert [pickle.loads(message) for message in reader.take()[0]] == [("done",)]
+        inbox.send(Leaves())
+        assert [pickle.loads(message) for message in reader.take()[0]] == [Leaves()]
         reader.close()
