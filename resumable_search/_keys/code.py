@@ -23,7 +23,7 @@ from .declared_parts import (
 )
 from .encoding import encode_str, node
 from .environment import encode_environment, reads_environment
-from .fields import encode_held
+from .fields import encode_held, encode_held_member
 from .generated import lasting_namespace
 from .library_code import (
     is_library,
@@ -121,7 +121,8 @@ def _encode_globals(walk: Walk, code: Code, scope: dict[str, Any]) -> Iterator[b
             label = f" -> global '{name}'"
             yield encode_held(walk, label, scope[name], _tails(code, name))
         else:
-            yield walk.member(place, name, f" -> global '{name}'", scope[name])
+            tails, label = _tails(code, name), f" -> global '{name}'"
+            yield encode_held_member(walk, place, name, label, scope[name], tails)
     if reads_environment(code, (scope.get(name) for name in code.globals)):
         yield encode_environment(code)
     yield encode_imports(walk, code, str(scope.get("__package__") or ""))

@@ -2,7 +2,7 @@
 
 Where all that code does with a name is to read ``args.rate``, nothing else in the
 object can change what it computes: as long as attributes are read, set and pickled as
-in any object.
+in any object. In a module of the user's, the object needs a key as a whole besides.
 """
 
 import inspect
@@ -11,7 +11,7 @@ from typing import Any
 
 from .encoding import encode_str, node
 from .instances import encode_instance
-from .walk import Walk
+from .walk import Unkeyable, Walk
 
 _HOW_ATTRIBUTES_WORK = (
     *("__getattribute__", "__setattr__", "__delattr__"),
@@ -49,6 +49,55 @@ def encode_held(
         field = vars(value)[name]
         parts += encode_str(name), walk.child(f"{label}.{name}", field)
     return node(b"fields", parts)
+
+
+def encode_held_member(
+    walk: Walk,
+    module: str,
+    name: str,
+    label: str,
+    value: object,
+    tails: set[tuple[str, ...]],
+) -> bytes:
+    """Key a value that a module of the user's has, likewise.
+
+    A worker, which imports the module, compares all of the value with what it finds
+    there. So the value counts whole where it has no key as a whole.
+
+    Parameters
+    ----------
+    walk : Walk
+        The walk.
+    module, name : str
+        Where the value is.
+    label : str
+        What error messages call the value.
+    value : object
+        The value.
+    tails : set of tuple of str
+        As in `encode_held`.
+    """
+    names = _fields(walk, value, tails) if walk.reads_fields else None
+    if names is None or not _has_key(walk, value):
+        return walk.member(module, name, label, value)
+    parts: list[bytes] = []
+    for field in names:
+        place, inner = (module, f"{name}.{field}"), vars(value)[field]
+        parts += encode_str(field), walk.member(*place, f"{label}.{field}", inner)
+    return node(b"fields", parts)
+
+
+def _has_key(walk: Walk, value: object) -> bool:
+    known = walk.memo.setdefault("objects with keys", {})
+    if id(value) not in known:
+        whole = walk.fresh()
+        try:
+            whole.finish(whole.encode(value))
+        except Unkeyable:
+            known[id(value)] = value, False
+        else:
+            known[id(value)] = value, True
+    return bool(known[id(value)][1])
 
 
 def _fields(walk: Walk, value: object, tails: set[tuple[str, ...]]) -> list[str] | None:

@@ -18,6 +18,7 @@ from .bytecode import Code
 from .computed import encode_computed
 from .encoding import encode_str, node
 from .environment import encode_environment, reads_environment
+from .fields import encode_held_member
 from .imports import Read, absolute_imports, reads_of
 from .library_code import is_library_scope
 from .module_values import changed_values
@@ -124,13 +125,15 @@ def encode_module_use(
         found = name if name in scope else "__getattr__"
         value = scope[found]
         parts.append(encode_str(name))
+        inner = {tail[1:] for tail in tails if tail[0] == name}
         if isinstance(value, types.ModuleType):
-            inner = {tail[1:] for tail in tails if tail[0] == name}
             parts.append(walk.use(module.__name__, name, value))
             parts.append(encode_module_use(walk, value, inner))
         else:
+            walk.module_values[module.__name__, found] = value
             label = f" -> global '{module.__name__}.{found}'"
-            parts.append(_encode_member(walk, module, found, label, value))
+            place = module.__name__, found
+            parts.append(encode_held_member(walk, *place, label, value, inner))
     return node(b"usermodule", parts)
 
 

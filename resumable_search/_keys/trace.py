@@ -95,6 +95,8 @@ class _Tracer(Walk):
         Where the value stands that is going to be encoded. None if it travels.
     """
 
+    reads_fields = False
+
     def __init__(self, start: Place | None = None) -> None:
         super().__init__(handler_of)
         self._start = start

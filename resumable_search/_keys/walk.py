@@ -63,6 +63,9 @@ class Walk:
         What handlers want to look up only once in a walk.
     """
 
+    #: Whether an object in a module counts by what code reads of it, or whole.
+    reads_fields = True
+
     def __init__(self, handler_of: HandlerOf, known: KnownParts | None = None) -> None:
         self._handler_of = handler_of
         self._known = known or {}

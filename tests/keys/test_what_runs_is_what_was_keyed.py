@@ -4,12 +4,14 @@ import importlib
 import os
 import sys
 import textwrap
+import threading
+import types
 
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
 
-from resumable_search import ResumableGridSearchCV, WorkerError
+from resumable_search import FingerprintError, ResumableGridSearchCV, WorkerError
 
 X, Y = np.zeros((8, 1)), [0, 1] * 4
 
@@ -542,3 +544,67 @@ def test_environment_variables_of_the_script_hold_in_workers(models, monkeypatch
     os.unlink("c.sqlite")  # noqa: PTH108 - environment variables have no key
     monkeypatch.setenv("MY_UNITS", "6")
     assert ours(estimator)[0] == theirs(estimator) == [6.0]
+
+
+OBJECT = """
+    import types
+
+    SETTINGS = types.SimpleNamespace(rate=1, started=0)
+"""
+
+READS_OBJECT = """
+    from sklearn.base import BaseEstimator
+
+    import settings
+    from settings import SETTINGS
+
+    class Copied(BaseEstimator):
+        def fit(self, X, y=None):
+            return self
+
+        def score(self, X, y=None):
+            return float(SETTINGS.rate)
+
+    class Named(Copied):
+        def score(self, X, y=None):
+            return float(settings.SETTINGS.rate)
+
+    class Shown(Copied):
+        def score(self, X, y=None):
+            return float(sum(vars(SETTINGS).values()))
+"""
+
+
+@pytest.fixture
+def settings(user):
+    """Return the user's module with an object of settings."""
+    return user.module("settings", OBJECT)
+
+
+@pytest.mark.parametrize("name", ["Copied", "Named"])
+def test_an_attribute_that_code_does_not_read_runs_nothing_again(user, settings, name):
+    """Of an object in a module; one that it reads does, and workers have its value."""
+    model = getattr(user.module("reads", READS_OBJECT), name)()
+    assert ours(model) == ([1.0], 2)
+    settings.SETTINGS.started = 99
+    assert ours(model) == ([1.0], 0)
+    settings.SETTINGS.rate = 30
+    assert ours(model) == (theirs(model), 2)
+    settings.SETTINGS = types.SimpleNamespace(rate=7, started=3)
+    assert ours(model) == (theirs(model), 2 if name == "Named" else 0)
+
+
+def test_an_object_in_a_module_counts_whole_where_code_may_read_all(user, settings):
+    """It is handed on."""
+    model = user.module("reads", READS_OBJECT).Shown()
+    assert ours(model) == ([1.0], 2)
+    settings.SETTINGS.started = 99
+    assert ours(model) == (theirs(model), 2)
+
+
+def test_an_object_in_a_module_needs_a_key_as_a_whole(user, settings):
+    """A worker could not tell whether it has the same one."""
+    model = user.module("reads", READS_OBJECT).Copied()
+    settings.SETTINGS.lock = threading.Lock()
+    with pytest.raises(FingerprintError, match="SETTINGS"):
+        ours(model)
