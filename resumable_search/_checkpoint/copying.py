@@ -15,12 +15,14 @@ from .strangers import beside, check_journal, check_pages
 
 __all__ = ["copy_checkpoint"]
 
+_LOGS = ("-wal", "-shm", "-journal")
+
 
 def copy_checkpoint(source: Path, target: Path, *, replace: bool = False) -> None:
     """Copy a checkpoint as it is at one moment, with all that was stored by then.
 
-    The copy is whole or not there at all, and on the disk when this returns. The
-    files of unfinished fits stay behind.
+    The copy is whole or not there at all, on the disk when this returns, and its
+    owner's alone. The files of unfinished fits stay behind.
 
     Parameters
     ----------
@@ -42,18 +44,33 @@ def copy_checkpoint(source: Path, target: Path, *, replace: bool = False) -> Non
     """
     require_file(source)
     check_journal(source)
-    _check_target(source, target, replace=replace)
-    with _opened(source) as db, _said(source, target), copied(db, target) as copy:
-        # Again: it may have taken a while.
+    with _said(source, target):
         _check_target(source, target, replace=replace)
-        if replace:
-            copy.replace(target)
-            sync_directory(target.parent)
-        else:
-            put(copy, target)
+        with _opened(source) as db, copied(db, target) as copy:
+            _put(copy, source, target, replace=replace)
+
+
+def _put(copy: Path, source: Path, target: Path, *, replace: bool) -> None:
+    _check_target(source, target, replace=replace)  # again: it may have taken a while
+    for ending in _LOGS:  # empty ones, of who has read the file before
+        beside(target, ending).unlink(missing_ok=True)
+    if replace:
+        copy.replace(target)
+        sync_directory(target.parent)
+        return
+    try:
+        put(copy, target)
+    except FileExistsError:
+        _check_target(source, target, replace=False)
+        raise
 
 
 def _check_target(source: Path, target: Path, *, replace: bool) -> None:
+    if target.name.endswith(_LOGS):
+        raise CheckpointError(
+            f"The copy cannot be {target}: names that end in {', '.join(_LOGS)} are "
+            "those of files that SQLite keeps beside another one. Give another path."
+        )
     if target.exists() and target.samefile(source):
         raise CheckpointError(
             f"The checkpoint {source} cannot be copied to itself. Give another path."
@@ -64,12 +81,12 @@ def _check_target(source: Path, target: Path, *, replace: bool) -> None:
             "path, or say that it is to be replaced."
         )
     # SQLite would take such a file for the log of the copy.
-    logs = [beside(target, ending) for ending in ("-wal", "-journal")]
-    for log in filter(Path.exists, logs):
-        raise CheckpointError(
-            f"The file {log} is there: a search writes to {target}, or was killed "
-            "when it did. Neither was touched. Give another path."
-        )
+    for log in (beside(target, "-wal"), beside(target, "-journal")):
+        if log.exists() and log.stat().st_size:
+            raise CheckpointError(
+                f"The file {log} is there: a search writes to {target}, or was killed "
+                "when it did. Neither was touched. Give another path."
+            )
 
 
 @contextlib.contextmanager
@@ -90,7 +107,8 @@ def _said(source: Path, target: Path) -> Iterator[None]:
     except (OSError, sqlite3.OperationalError) as exc:
         raise CheckpointWriteError(
             f"The copy {target} cannot be written ({exc}). Nothing was changed. See "
-            f"that the directory {target.parent} can be written and has room for it."
+            f"that {target.parent} is a directory that you can write to, and has room "
+            "for it."
         ) from exc
     except sqlite3.DatabaseError as exc:
         raise damaged(source, str(exc)) from exc

@@ -7,6 +7,7 @@ look; so the store does, before and after each commit.
 import contextlib
 import ctypes
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -79,8 +80,8 @@ class OpenFiles:
 def copied(db: sqlite3.Connection, path: Path) -> Iterator[Path]:
     """Return a file beside `path` with all that a connection sees, on the disk."""
     make_directories(path.parent)
-    copy = path.with_name(f".{path.name}.{os.getpid()}")
-    copy.unlink(missing_ok=True)
+    # Of several machines, too: they may share the directory.
+    copy = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     # Nobody else knows it, and a network file system may have no locks.
     address = f"{copy.absolute().as_uri()}?nolock=1"

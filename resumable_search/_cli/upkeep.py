@@ -1,5 +1,6 @@
 """Maintenance of a checkpoint: ``copy``, ``prune`` and ``verify``."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +18,10 @@ __all__ = ["copy", "prune", "verify"]
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path())
+@click.argument("target", type=click.Path())
 @click.option("--replace", is_flag=True, help="Replace TARGET if it is there.")
-def copy(source: Path, target: Path, replace: bool) -> None:
+def copy(source: str, target: str, replace: bool) -> None:
     """Copy a checkpoint, also while a search runs.
 
     TARGET is a file or a directory. The copy has everything that was stored before.
@@ -31,12 +32,11 @@ def copy(source: Path, target: Path, replace: bool) -> None:
     from .._checkpoint.copying import copy_checkpoint
     from .._checkpoint.locations import find_checkpoint
 
-    path = find_checkpoint(source)
-    target = find_checkpoint(target)
-    if target.is_dir():
-        target /= path.name
-    copy_checkpoint(path, target, replace=replace)
-    click.echo(f"Copied {inert(path)} to {inert(target)} ({_bytes(_size(target))}).")
+    path, there = find_checkpoint(source), find_checkpoint(target)
+    if target.endswith(os.sep) or os.path.isdir(there):  # noqa: PTH112 - never raises
+        there /= path.name
+    copy_checkpoint(path, there, replace=replace)
+    click.echo(f"Copied {inert(path)} to {inert(there)} ({_bytes(_size(there))}).")
 
 
 @click.command()

@@ -47,8 +47,9 @@ _normalised: dict[int, tuple[types.CodeType, "Code"]] = {}
 _NORMALISED_LIMIT = 4096
 # What another process has normalised, by digest.
 _taken_over: dict[bytes, "Code"] = {}
-# The code that is noted for other processes, by identity.
-_noted: dict[int, tuple[types.CodeType, "Code"]] | None = None
+# What is noted for other processes, by identity: one for each `noted` that is open, in
+# whatever thread. Each may have what another one is after, too.
+_open_notes: dict[int, dict[int, tuple[types.CodeType, "Code"]]] = {}
 
 
 class Code(NamedTuple):
@@ -96,8 +97,8 @@ def normalise(code: types.CodeType) -> Code:
         if len(_normalised) >= _NORMALISED_LIMIT:
             _normalised.clear()
         known = _normalised[id(code)] = (code, _taken_or_normalised(code))
-    if _noted is not None:
-        _noted[id(code)] = known
+    for notes in tuple(_open_notes.values()):
+        notes[id(code)] = known
     return known[1]
 
 
@@ -113,6 +114,9 @@ def _digest(code: types.CodeType) -> bytes | None:
         content = marshal.dumps(code, 2)
     except ValueError:
         return None
+    # A constant of a type that only a program puts there may come out as another one.
+    if marshal.loads(content) != code:  # noqa: S302 - written right here
+        return None
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
@@ -125,17 +129,17 @@ def noted() -> Iterator[dict[bytes, Code]]:
     codes : dict of bytes to Code
         For `take_over` in another process of the same Python. Filled at the end.
     """
-    global _noted
     codes: dict[bytes, Code] = {}
-    _noted = {}
+    notes: dict[int, tuple[types.CodeType, Code]] = {}
+    _open_notes[id(notes)] = notes
     try:
         yield codes
-        for code, normalised in _noted.values():
-            digest = _digest(code)
-            if digest is not None:
-                codes[digest] = normalised
     finally:
-        _noted = None
+        del _open_notes[id(notes)]
+    for code, normalised in notes.copy().values():
+        digest = _digest(code)
+        if digest is not None:
+            codes[digest] = normalised
 
 
 def take_over(codes: Mapping[bytes, Code]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from resumable_search import CheckpointLogWarning, read_results
+from resumable_search._checkpoint.reader import CheckpointReader
 from resumable_search._checkpoint.store import CheckpointStore
 from tests.cli.conftest import search
 from tests.conftest import assert_same_results
@@ -135,11 +136,50 @@ def test_a_checkpoint_in_use_is_not_replaced(cli, checkpoint, tmp_path):
     assert folds_in(tmp_path / "used.sqlite") == ["fold"]
 
 
+@pytest.mark.parametrize("options", [[], ["--replace"]])
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_a_copy_does_not_have_the_name_of_a_log(cli, killed, options, ending):
+    """The checkpoint's own, which is all that a killed search has left."""
+    log = f"{killed}{ending}"
+    assert "SQLite keeps" in cli("copy", killed, log, *options, code=1).stderr
+    assert folds_in(killed) == ["fold"]
+
+
+def test_a_copy_that_was_read_is_replaced(cli, checkpoint, tmp_path):
+    """Who reads a file leaves an empty log beside it, or has it open still."""
+    target = tmp_path / "copy.sqlite"
+    cli("copy", checkpoint, target)
+    cli("status", target)
+    cli("verify", target)
+    reader = CheckpointReader(target)
+    cli("prune", checkpoint, "--search", 2, "--yes")
+    cli("copy", checkpoint, target, "--replace")
+    assert len(reader.searches()) == 2  # it goes on with the file of before
+    reader.close()
+    reader = CheckpointReader(target)
+    assert len(reader.searches()) == 1
+    reader.close()
+    cli("verify", target)
+
+
 def test_a_log_without_its_checkpoint_is_not_joined_by_a_copy(cli, checkpoint, killed):
     """SQLite would take it for that of the new file."""
     killed.unlink()
     cli("copy", checkpoint, killed, code=1)
     assert not killed.exists()
+
+
+def test_a_directory_that_is_not_there_is_made(cli, checkpoint, tmp_path):
+    """A slash at the end says that it is one."""
+    cli("copy", checkpoint, f"{tmp_path}/new/")
+    cli("verify", tmp_path / "new" / checkpoint.name)
+
+
+@pytest.mark.parametrize("length", [252, 300])
+def test_a_name_that_is_too_long_is_an_error(cli, checkpoint, tmp_path, length):
+    """It says so, on one line."""
+    result = cli("copy", checkpoint, tmp_path / ("x" * length), code=1)
+    assert "too long" in result.stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--replace"]])

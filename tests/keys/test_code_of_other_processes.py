@@ -2,6 +2,7 @@
 
 import types
 
+import numpy as np
 import pytest
 
 from resumable_search._keys import bytecode
@@ -44,6 +45,24 @@ def test_code_that_was_normalised_before_is_noted_too():
     with noted() as codes:
         normalise(code)
     assert codes
+
+
+def test_threads_that_note_at_the_same_time_do_not_disturb_each_other():
+    """As fits in several threads do. Each has at least what it asked for."""
+    with noted() as outer:
+        with noted() as inner:
+            normalise(compiled())
+        normalise(compiled(SOURCE.replace("row is not", "row is")))
+    assert inner.items() < outer.items()
+
+
+def test_code_with_a_constant_that_no_source_has_is_normalised_here():
+    """Put there by a program; marshal would write its bytes."""
+    code = compiled("def scaled(X):\n    return X * 2.5")
+    consts = tuple(np.float64(2.5) if c == 2.5 else c for c in code.co_consts)
+    with noted() as codes:
+        normalise(code.replace(co_consts=consts))
+    assert codes == {}
 
 
 def test_code_of_another_file_is_normalised_here(monkeypatch):
