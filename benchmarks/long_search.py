@@ -88,19 +88,19 @@ def run(n_folds, n_jobs):
             error_score="raise",
             checkpoint=Path(folder, "checkpoint.sqlite"),
         )
-        answer = _slots.Slot.note
+        note_status = _slots.Slot.note_status
 
-        def note(slot, *args, **kwargs):
+        def noted(slot, status):
             watch.ends.append(time.monotonic())
-            return answer(slot, *args, **kwargs)
+            note_status(slot, status)
 
-        _slots.Slot.note = note
+        _slots.Slot.note_status = noted
         try:
             begin = time.monotonic()
             search.fit(X, y)
             seconds = time.monotonic() - begin
         finally:
-            _slots.Slot.note = answer
+            _slots.Slot.note_status = note_status
     return watch, seconds
 
 

@@ -9,6 +9,7 @@ from .messages import Exited, OtherCode, Raised, Scored, SentError
 from .slots import Attempt, Slot
 
 __all__ = [
+    "all_of_a_device",
     "cancelled",
     "contents",
     "died",
@@ -38,6 +39,16 @@ def finished(
 ) -> FoldOutcome:
     """Return the result of a fold, or what it raised."""
     return _outcome(slot, attempt, **contents(answer), out_of_memory=out_of_memory)
+
+
+def all_of_a_device(slot: Slot) -> str:
+    """Say which GPU was not enough for a fold that had it for itself."""
+    device, plan = slot.plan.device, slot.plan
+    assert device is not None
+    return (
+        f"{device.name} ({device.uuid}), with {plan.share / 1e9:.1f} of its "
+        f"{plan.total / 1e9:.1f} GB"
+    )
 
 
 def contents(answer: Scored | Raised) -> dict[str, Any]:

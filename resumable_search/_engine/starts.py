@@ -1,10 +1,8 @@
 """Starting workers, and what it means when they do not start."""
 
-import time
-from collections.abc import Callable
-
 from .._exceptions import WorkerStartError
 from .process import worker_command
+from .slots import Moment
 
 __all__ = ["START_SECONDS", "Starts"]
 
@@ -33,15 +31,17 @@ class Starts:
         self._n_failed = 0
         self.error = None
 
-    def attempt(self, start: Callable[[], None]) -> None:
-        """Start a worker; where none can be started now, the next call may."""
-        if time.monotonic() < self._next:
-            return
-        try:
-            start()
-        except OSError as exc:  # no memory, no more processes, no more files
-            self._next = time.monotonic() + _PAUSE
-            self.note_failed(f"could not be started at all ({exc})", exc)
+    def may_start(self, now: Moment) -> bool:
+        """Return whether another one may be started."""
+        return now.clock >= self._next
+
+    def note_impossible(self, error: OSError, now: Moment) -> None:
+        """Count one that could not be started: no memory, no more processes or files.
+
+        There is a pause before the next one.
+        """
+        self._next = now.clock + _PAUSE
+        self.note_failed(f"could not be started at all ({error})", error)
 
     def note_failed(self, ending: str, cause: BaseException | None = None) -> None:
         """Count one that ended before it began."""

@@ -29,8 +29,7 @@ class LocalExecutor:
         plans = place(settings.devices, n_workers, settings.gpu_memory)
         daemons = start_daemons(settings.mps, plans)
         self._pool = _resting.acquire(plans, environment, daemons)
-        self._pool.max_retries = settings.max_retries
-        self._pool.fold_timeout = settings.fold_timeout
+        self._pool.limit(settings.max_retries, settings.fold_timeout)
 
     @property
     def n_unfinished(self) -> int:

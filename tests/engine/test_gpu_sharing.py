@@ -13,6 +13,7 @@ from resumable_search import (
     ResumableGridSearchCV,
     ResumableSearchWarning,
 )
+from resumable_search._engine import process as _process
 from resumable_search._engine import resting as _resting
 from resumable_search._engine import slots as _slots
 from resumable_search._gpu import placement as _placement
@@ -236,7 +237,7 @@ def test_a_successor_that_does_not_start_is_done_without(data, log, monkeypatch)
     monkeypatch.setattr(_slots, "LEAST_FOLDS", 1)
     _resting.end_all()
     started = []
-    start = _slots._process.start
+    start = _process.start
 
     def start_once(environment):
         process = start(environment)
@@ -245,7 +246,7 @@ def test_a_successor_that_does_not_start_is_done_without(data, log, monkeypatch)
         started.append(process)
         return process
 
-    monkeypatch.setattr(_slots._process, "start", start_once)
+    monkeypatch.setattr(_process, "start", start_once)
     values = list(map(float, range(7)))
     search(fakes.Leaks(log, seconds=0.2), values, n_jobs=1).fit(*data)
     assert sorted(fakes.fits(log)) == sorted(values * 2)
@@ -267,10 +268,10 @@ def test_a_successor_may_end_for_want_of_work(new_interpreters, data, log, monke
     """A fold that takes longer than workers wait is no reason for anything to fail."""
     monkeypatch.setattr(_slots, "MOST_GROWTH", -1)
     monkeypatch.setattr(_slots, "LEAST_FOLDS", 1)
-    text = _slots._process._BOOTSTRAP.replace(
+    text = _process._BOOTSTRAP.replace(
         "main(",
         "import resumable_search._engine.worker as w; w.IDLE_SECONDS = 1; main(",
     )
-    monkeypatch.setattr(_slots._process, "_BOOTSTRAP", text)
+    monkeypatch.setattr(_process, "_BOOTSTRAP", text)
     search(fakes.Logged(log, seconds=3.0), [1.0, 2.0], n_jobs=1).fit(*data)
     assert sorted(fakes.fits(log)) == [1.0, 1.0, 2.0, 2.0]

@@ -13,7 +13,8 @@ import pytest
 from sklearn.exceptions import FitFailedWarning
 
 from resumable_search import ResumableGridSearchCV, ResumableSearchWarning
-from resumable_search._engine import slots as _slots
+from resumable_search._engine.occupants import Occupant
+from resumable_search._engine.slots import Slot
 from resumable_search._gpu import placement as _placement
 from resumable_search._gpu.mps import MAX_CLIENTS
 from tests import fakes
@@ -30,12 +31,13 @@ def machine(monkeypatch):
 @pytest.fixture
 def uses_gpu(monkeypatch):
     """Have workers say that they hold a GPU, as none can here."""
-    note = _slots.Slot.note
+    for owner, name in ((Slot, "note_status"), (Occupant, "check_attached")):
+        method = getattr(owner, name)
 
-    def noted(slot, status, more_to_come):
-        note(slot, dataclasses.replace(status, holds_gpu=True), more_to_come)
+        def told(self, status, method=method):
+            method(self, dataclasses.replace(status, holds_gpu=True))
 
-    monkeypatch.setattr(_slots.Slot, "note", noted)
+        monkeypatch.setattr(owner, name, told)
 
 
 class Client(fakes.SeesGpu):

@@ -22,9 +22,12 @@ from resumable_search import (
 from resumable_search._engine import forkserver as _forkserver
 from resumable_search._engine import pool as _pool
 from resumable_search._engine import process as _process
+from resumable_search._engine.events import Start
+from resumable_search._engine.occupants import Occupant
 from resumable_search._gpu.devices import SlotPlan
 from tests import fakes
 from tests.conftest import still_running
+from tests.helpers.tasks import task
 
 GRID = {"value": [-1.0, 1.0, 2.0]}
 
@@ -189,17 +192,44 @@ def test_workers_are_renewed_when_the_environment_has_changed(data, log, monkeyp
     assert second.cv_results_["mean_test_score"] == [2.0]
 
 
-def test_workers_that_hold_a_gpu_do_not_rest(monkeypatch):
+def test_workers_that_hold_a_gpu_do_not_rest():
     """Their memory is free before the refit."""
     pool = _pool.WorkerPool([SlotPlan()], {})
-    (slot,) = pool._slots
-    slot.start()
-    process = psutil.Process(slot.process.pid)
+    (slot,) = pool._occupants
+    pool._do([Start(slot)])
+    process = psutil.Process(pool.running()[0].pid)
     pool.rest()
     assert process.is_running()
     slot.holds_gpu = True
     pool.rest()
     assert not process.is_running()
+
+
+@pytest.mark.parametrize("what", ["start", "send", "end"])
+def test_a_pool_that_was_interrupted_goes_on_with_the_next_search(what, monkeypatch):
+    """Ctrl-C may come before what is to be done is done: a start, say."""
+    pool = _pool.WorkerPool([SlotPlan()] * 2, {})
+    pool.submit(task(0))
+    pool.submit(task(1))
+    if what == "end":
+        pool.feed()
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    act = pool.terminate if what == "end" else pool.feed
+    with monkeypatch.context() as patched:
+        patched.setattr(Occupant, what, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            act()
+    before = [psutil.Process(running.pid) for running in pool.running()]
+    pool.rest()
+    assert not any(process.is_running() for process in before)
+    assert pool.running() == []
+    pool.submit(task(2))
+    pool.feed()
+    assert [running.task_id for running in pool.running()] == [2]
+    pool.terminate()
 
 
 def test_workers_that_do_not_start_end_the_search(new_interpreters, data, monkeypatch):

@@ -28,9 +28,9 @@ from resumable_search import (
     WorkerStartError,
     read_results,
 )
-from resumable_search._engine import pool as _pool
 from resumable_search._engine import process as _process
 from resumable_search._engine import resting as _resting
+from resumable_search._engine import scheduler as _scheduler
 from resumable_search._engine.deaths import Deaths
 from tests import fakes
 from tests.conftest import assert_same_results, still_running
@@ -284,7 +284,7 @@ def test_where_no_process_can_be_started_the_search_ends_and_says_so(
 
 def test_a_worker_that_never_begins_is_given_up(data, log, worker_code, monkeypatch):
     """Several in a row are an error that says so."""
-    monkeypatch.setattr(_pool, "START_SECONDS", 2.0)
+    monkeypatch.setattr(_scheduler, "START_SECONDS", 2.0)
     worker_code("import time; time.sleep(600)")
     error = disturbed(search(fakes.Logged(log)), data)
     assert isinstance(error, WorkerStartError)

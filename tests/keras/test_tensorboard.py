@@ -413,14 +413,13 @@ def test_a_search_over_keras_models_draws_its_curves(monkeypatch, tmp_path):
     """Each split, one killed in the middle, and the refit; the parent is told."""
     pytest.importorskip("keras")
     seen = []
-    note_epoch = slots.Slot.note_epoch
+    note_epoch = slots.Attempt.note_epoch
 
-    def noting(slot, task_id, event):
-        note_epoch(slot, task_id, event)
-        running = slot.running()
-        seen.append((running.epoch, running.n_epochs))
+    def noting(attempt, event, now):
+        note_epoch(attempt, event, now)
+        seen.append((attempt.epoch, attempt.n_epochs))
 
-    monkeypatch.setattr(slots.Slot, "note_epoch", noting)
+    monkeypatch.setattr(slots.Attempt, "note_epoch", noting)
     mark = str(tmp_path / "killed")
     search = ResumableGridSearchCV(
         KerasClassifier(
