@@ -13,6 +13,11 @@ from tests.conftest import assert_same_results
 from tests.faults import checks
 from tests.helpers import interpreters
 
+pytestmark = pytest.mark.filterwarnings(
+    # Killed before anything was stored: there is no -wal file either.
+    "ignore::resumable_search.CheckpointLogWarning"
+)
+
 # Waits until as many processes are at this point.
 TOGETHER = """
     import os, time

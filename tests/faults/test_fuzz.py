@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.filterwarnings(
+    # Killed before anything was stored: there is no -wal file either.
+    "ignore::resumable_search.CheckpointLogWarning"
+)
+
 ROOT = Path(__file__).parents[2]
 
 

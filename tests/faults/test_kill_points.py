@@ -16,6 +16,11 @@ from resumable_search._checkpoint.store import CheckpointStore
 from tests.contracts.test_store import DATA, record
 from tests.faults import checks
 
+pytestmark = pytest.mark.filterwarnings(
+    # Killed before anything was stored: there is no -wal file either.
+    "ignore::resumable_search.CheckpointLogWarning"
+)
+
 #: Kills its process before or after the n-th statement that SQLite is given.
 STEPS = """
     import itertools, os, signal, sqlite3
