@@ -287,8 +287,6 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Check the format, bring it up to date, and set how SQLite writes."""
     log_is_missing = lacks_log(path)  # SQLite makes it when it first reads
     is_new = _check(db, path) is None
-    if is_new and log_is_missing:
-        warn_of_log(path)
     if not is_new:
         check_pages(db, path)
     use_log(db)
@@ -299,6 +297,9 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     _migrate(db)
     # After a migration, which drops tables that others refer to.
     db.execute("PRAGMA foreign_keys = ON")
+    if is_new and log_is_missing:
+        # Somebody may have made an error of it, so it comes last, and once.
+        warn_of_log(path)
 
 
 def check_filled(db: sqlite3.Connection, path: Path) -> int:

@@ -79,12 +79,12 @@ def test_a_copy_has_what_a_killed_search_left_in_the_log(cli, killed, tmp_path):
 
 
 def test_a_plain_copy_without_the_log_is_warned_of(killed):
-    """The search begins anew, and says what may be missing."""
+    """The search begins anew, and says what may be missing. Here that is an error."""
     killed.with_name("checkpoint.sqlite-wal").unlink()
     make_older(killed)
-    with pytest.warns(CheckpointLogWarning, match=r"without the file checkpoint\.sq"):
-        assert folds_in(killed) == []
-    assert folds_in(killed) == []  # once
+    with pytest.raises(CheckpointLogWarning, match=r"without the file checkpoint\.sq"):
+        folds_in(killed)
+    assert folds_in(killed) == []  # once, also where warnings are errors
 
 
 def test_a_checkpoint_that_another_process_makes_is_not_warned_of(killed):
