@@ -533,6 +533,10 @@ def read():
 }
 
 _VALUE_MODULE = {"{M}_settings": "VALUE = {P}\ndef value():\n    return VALUE\n"}
+_OBJECT_MODULE = {
+    "{M}_settings": "import types\n"
+    "SETTINGS = types.SimpleNamespace(value={P}, other=0)\n"
+}
 _PACKAGE = {
     "{M}_package.__init__": "",
     "{M}_package.part": "VALUE = {P}\n",
@@ -660,6 +664,28 @@ _MODULES = {
         "import {M}_settings\ndef read():\n    return {M}_settings.VALUES['k']\n",
         {"{M}_settings": "VALUES = {}\n"},
         main="import {M}_settings\n{M}_settings.VALUES['k'] = {P}\n",
+    ),
+    "attribute of a module's object": Carrier(
+        "import {M}_settings\ndef read():\n    return {M}_settings.SETTINGS.value\n",
+        _OBJECT_MODULE,
+    ),
+    "attribute of an object imported from a module": Carrier(
+        "from {M}_settings import SETTINGS\ndef read():\n    return SETTINGS.value\n",
+        _OBJECT_MODULE,
+    ),
+    "attribute set in a module's object": Carrier(
+        "import {M}_settings\ndef read():\n    return {M}_settings.SETTINGS.value\n",
+        {
+            "{M}_settings": "import types\n"
+            "SETTINGS = types.SimpleNamespace(value=None, other=0)\n"
+        },
+        main="import {M}_settings\n{M}_settings.SETTINGS.value = {P}\n",
+    ),
+    "object set in a module": Carrier(
+        "import {M}_settings\ndef read():\n    return {M}_settings.SETTINGS.value\n",
+        {"{M}_settings": "SETTINGS = None\n"},
+        main="import types, {M}_settings\n"
+        "{M}_settings.SETTINGS = types.SimpleNamespace(value={P}, other=0)\n",
     ),
     "call that configures a module": Carrier(
         "import {M}_settings\ndef read():\n    return {M}_settings.value()\n",
