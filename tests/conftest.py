@@ -5,7 +5,6 @@ import signal
 import subprocess
 import textwrap
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from sklearn.datasets import load_iris
 
 from resumable_search._engine import forkserver as _forkserver
 from resumable_search._engine import resting as _resting
-from resumable_search._executors.opening import open_executor
-from resumable_search._fit import run as _run
 from tests.fake_mps import fake, place  # noqa: F401 - fixtures
 from tests.helpers import interpreters
 
@@ -162,15 +159,3 @@ def assert_same_results(ours, theirs):
             np.testing.assert_array_equal(ours[key], expected, err_msg=key)
             if hasattr(expected, "dtype"):
                 assert ours[key].dtype == expected.dtype, key
-
-
-@pytest.fixture
-def in_process(monkeypatch):
-    """Run folds in the process of the test, so that no test waits for workers."""
-    if os.environ.get("EXECUTOR") == "local":
-        return
-
-    def open_here(settings, *arguments):
-        return open_executor(replace(settings, executor="in-process"), *arguments)
-
-    monkeypatch.setattr(_run, "open_executor", open_here)

@@ -78,7 +78,7 @@ def _check_target(source: Path, target: Path, *, replace: bool) -> None:
     if target.exists() and not replace:
         raise CheckpointError(
             f"The file {target} is there already, and was not touched. Give another "
-            "path, or say that it is to be replaced."
+            "path, or replace it (--replace)."
         )
     # SQLite would take such a file for the log of the copy.
     for log in (beside(target, "-wal"), beside(target, "-journal")):

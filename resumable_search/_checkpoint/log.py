@@ -22,9 +22,9 @@ _SETTLED_SECONDS = 1.0
 
 
 def lacks_log(path: Path) -> bool:
-    """Return whether SQLite keeps a log for a file, which is not there.
+    """Return whether SQLite keeps a log for a file, and the log is not there.
 
-    A process that is making the checkpoint is there for a moment, too.
+    That is so for a moment, too, while another process makes the checkpoint.
     """
     with path.open("rb") as file:
         header = file.read(20)

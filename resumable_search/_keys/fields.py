@@ -19,6 +19,9 @@ _HOW_ATTRIBUTES_WORK = (
 )
 _PLAIN = (object, types.SimpleNamespace)
 
+# By id, in the memo of a walk: the objects it has met, and whether they have keys.
+_OBJECTS_WITH_KEYS = "objects with keys"
+
 
 def encode_held(
     walk: Walk, label: str, value: object, tails: set[tuple[str, ...]]
@@ -88,15 +91,16 @@ def encode_held_member(
 
 
 def _has_key(walk: Walk, value: object) -> bool:
-    known = walk.memo.setdefault("objects with keys", {})
+    known = walk.memo.setdefault(_OBJECTS_WITH_KEYS, {})
     if id(value) not in known:
+        # Until more is known: its own methods may read it by its name.
+        known[id(value)] = value, True
         whole = walk.fresh()
+        whole.memo[_OBJECTS_WITH_KEYS] = known
         try:
             whole.finish(whole.encode(value))
         except Unkeyable:
             known[id(value)] = value, False
-        else:
-            known[id(value)] = value, True
     return bool(known[id(value)][1])
 
 

@@ -569,6 +569,23 @@ READS_OBJECT = """
         def score(self, X, y=None):
             return float(settings.SETTINGS.rate)
 
+    class Held:
+        def __init__(self):
+            self.rate, self.started = 1, 0
+
+        def twice(self):
+            return HELD.rate * 2 + OTHER.rate
+
+    class Other(Held):
+        def twice(self):
+            return HELD.rate
+
+    HELD, OTHER = Held(), Other()
+
+    class Singleton(Copied):
+        def score(self, X, y=None):
+            return float(HELD.rate + OTHER.rate)
+
     class Shown(Copied):
         def score(self, X, y=None):
             return float(sum(vars(SETTINGS).values()))
@@ -592,6 +609,16 @@ def test_an_attribute_that_code_does_not_read_runs_nothing_again(user, settings,
     assert ours(model) == (theirs(model), 2)
     settings.SETTINGS = types.SimpleNamespace(rate=7, started=3)
     assert ours(model) == (theirs(model), 2 if name == "Named" else 0)
+
+
+def test_objects_whose_methods_read_them_by_their_names_have_keys(user, settings):
+    """Their own, and each other's."""
+    reads = user.module("reads", READS_OBJECT)
+    assert ours(reads.Singleton()) == ([2.0], 2)
+    reads.HELD.started = reads.OTHER.started = 99
+    assert ours(reads.Singleton()) == ([2.0], 0)
+    reads.OTHER.rate = 30
+    assert ours(reads.Singleton()) == ([31.0], 2)
 
 
 def test_an_object_in_a_module_counts_whole_where_code_may_read_all(user, settings):
